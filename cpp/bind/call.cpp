@@ -1,0 +1,322 @@
+// From a Python call to a plan: a fast path for what most calls are (a plain contiguous array, its last axis) and one
+// general path for everything else. Both end in core/run.hpp.
+#include "bind/call.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include "bind/arrays.hpp"
+#include "bind/docstrings.hpp"
+#include "core/dispatch.hpp"
+#include "core/fp_environment.hpp"
+#include "core/run.hpp"
+
+namespace softlane::bind {
+
+namespace {
+
+// --- Arguments -------------------------------------------------------------------------------------------------------
+
+enum Keyword { axis, temperature, where, dtype, out, keyword_count };
+constexpr const char *keyword_name[keyword_count] = {"axis", "temperature", "where", "dtype", "out"};
+PyObject *interned[keyword_count];
+
+struct Arguments {
+    PyObject *x;
+    PyObject *keyword[keyword_count] = {}; // null where not given; borrowed
+    bool given(Keyword k) const { return keyword[k] != nullptr && keyword[k] != Py_None; }
+};
+
+int keyword_index(PyObject *name) {
+    for (int k = 0; k < keyword_count; ++k)
+        if (name == interned[k])
+            return k;
+    for (int k = 0; k < keyword_count; ++k)
+        if (PyUnicode_CompareWithASCIIString(name, keyword_name[k]) == 0)
+            return k;
+    return -1;
+}
+
+// x, / then axis, then keyword-only. False with a TypeError set.
+bool parse(const char *function, PyObject *const *args, Py_ssize_t count, PyObject *names, Arguments &parsed) {
+    if (count < 1 || count > 2) {
+        PyErr_Format(PyExc_TypeError, count < 1 ? "%s: missing the positional argument x"
+                                                : "%s: takes x and axis by position, got %zd positional arguments",
+                     function, count);
+        return false;
+    }
+    parsed.x = args[0];
+    if (count == 2)
+        parsed.keyword[axis] = args[1];
+    const Py_ssize_t named = names ? PyTuple_GET_SIZE(names) : 0;
+    for (Py_ssize_t i = 0; i < named; ++i) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        const int k = keyword_index(name);
+        if (k < 0) {
+            PyErr_Format(PyExc_TypeError,
+                         "%s: unexpected keyword argument '%U' (accepted: axis, temperature, where, dtype, out)",
+                         function, name);
+            return false;
+        }
+        if (parsed.keyword[k] != nullptr) {
+            PyErr_Format(PyExc_TypeError, "%s: got multiple values for argument '%U'", function, name);
+            return false;
+        }
+        parsed.keyword[k] = args[count + i];
+    }
+    return true;
+}
+
+// --- Running a plan --------------------------------------------------------------------------------------------------
+
+struct FreeWorkspace {
+    void operator()(char *p) const { ::operator delete[](p, std::align_val_t(64)); }
+};
+
+void execute(const Plan &plan) {
+    std::unique_ptr<char, FreeWorkspace> workspace;
+    if (plan.workspace_bytes != 0) {
+        workspace.reset(static_cast<char *>(::operator new[](plan.workspace_bytes, std::align_val_t(64), std::nothrow)));
+        if (workspace == nullptr) {
+            PyErr_NoMemory();
+            throw py::error_already_set();
+        }
+    }
+    if (plan.release_gil) {
+        const py::gil_scoped_release release;
+        run(plan, active(), workspace.get());
+    } else {
+        run(plan, active(), workspace.get());
+    }
+}
+
+// --- The fast path ---------------------------------------------------------------------------------------------------
+
+bool is_plain(PyObject *object) {
+    constexpr int flags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
+    auto *a = reinterpret_cast<PyArrayObject *>(object);
+    return PyArray_CheckExact(object) && (PyArray_FLAGS(a) & flags) == flags && PyArray_ISNOTSWAPPED(a);
+}
+
+// Whether axis is absent, or an int that names the last dimension.
+bool is_last(PyObject *given, int ndim) {
+    if (given == nullptr)
+        return true;
+    if (!PyLong_CheckExact(given))
+        return false;
+    const long d = PyLong_AsLong(given);
+    if (d == -1 && PyErr_Occurred()) {
+        PyErr_Clear();
+        return false;
+    }
+    return d == -1 || d == ndim - 1;
+}
+
+// A new reference to the result; null without an exception where the call is not of the plain kind.
+PyObject *plain_call(Op op, const Arguments &arguments) {
+    if (arguments.given(temperature) || arguments.given(where) || arguments.given(dtype) || !is_plain(arguments.x))
+        return nullptr;
+    auto *x = reinterpret_cast<PyArrayObject *>(arguments.x);
+    const int ndim = PyArray_NDIM(x);
+    const auto element = dtype_of(PyArray_DESCR(x));
+    if (ndim == 0 || !element || !is_last(arguments.keyword[axis], ndim))
+        return nullptr;
+    constexpr std::size_t most_scratch = 1024;
+    alignas(64) float scratch[most_scratch];
+    const std::size_t length = static_cast<std::size_t>(PyArray_DIM(x, ndim - 1));
+    const bool half_width = *element == DType::f16 || *element == DType::bf16;
+    if (half_width && length > most_scratch)
+        return nullptr;
+    PyObject *result = arguments.given(out) ? arguments.keyword[out] : nullptr;
+    if (result != nullptr) {
+        auto *y = reinterpret_cast<PyArrayObject *>(result);
+        if (!is_plain(result) || PyArray_DESCR(y) != PyArray_DESCR(x) || !PyArray_ISWRITEABLE(y) ||
+            PyArray_NDIM(y) != ndim || !PyArray_CompareLists(PyArray_DIMS(x), PyArray_DIMS(y), ndim))
+            return nullptr;
+        if (PyArray_DATA(x) != PyArray_DATA(y) && overlap(x, y))
+            return nullptr;
+        Py_INCREF(result);
+    } else {
+        PyArray_Descr *descr = PyArray_DESCR(x);
+        Py_INCREF(descr);
+        result = PyArray_NewFromDescr(&PyArray_Type, descr, ndim, PyArray_DIMS(x), nullptr, nullptr, 0, nullptr);
+        if (result == nullptr)
+            throw py::error_already_set();
+    }
+    const std::size_t size = static_cast<std::size_t>(PyArray_SIZE(x));
+    if (size == 0)
+        return result;
+    const std::ptrdiff_t row_bytes = static_cast<std::ptrdiff_t>(length) * PyArray_ITEMSIZE(x);
+    const double one = 1;
+    const Rows rows{PyArray_DATA(x), PyArray_DATA(reinterpret_cast<PyArrayObject *>(result)),
+                    size / length, length, row_bytes, row_bytes, &one, 0, scratch};
+    const RowsFn kernel = active().rows[static_cast<int>(op)][static_cast<int>(*element)];
+    PyThreadState *state = size >= release_gil_elements ? PyEval_SaveThread() : nullptr;
+    {
+        const FpEnvironment environment;
+        kernel(rows);
+    }
+    if (state)
+        PyEval_RestoreThread(state);
+    return result;
+}
+
+// --- The general path ------------------------------------------------------------------------------------------------
+
+py::object owned(PyObject *object) {
+    if (object == nullptr)
+        throw py::error_already_set();
+    return py::reinterpret_steal<py::object>(object);
+}
+
+Problem describe(Op op, PyArrayObject *x, PyArrayObject *y, const std::vector<bool> &is_axis, const Operand &mask,
+                 const Operand &t) {
+    Problem problem{};
+    problem.op = op;
+    problem.x_dtype = *dtype_of(PyArray_DESCR(x));
+    problem.y_dtype = *dtype_of(PyArray_DESCR(y));
+    problem.x_swapped = PyArray_ISBYTESWAPPED(x);
+    problem.y_swapped = PyArray_ISBYTESWAPPED(y);
+    problem.x = PyArray_BYTES(x);
+    problem.y = PyArray_BYTES(y);
+    problem.where = mask.data;
+    problem.temperature = reinterpret_cast<const double *>(t.data);
+    for (int d = 0; d < PyArray_NDIM(x); ++d) {
+        const Loop loop{static_cast<std::size_t>(PyArray_DIM(x, d)), PyArray_STRIDE(x, d), PyArray_STRIDE(y, d),
+                        mask.data ? mask.strides[d] : 0, t.strides[d]};
+        if (is_axis[d])
+            problem.inner[problem.inner_count++] = loop;
+        else
+            problem.outer[problem.outer_count++] = loop;
+    }
+    return problem;
+}
+
+py::object borrowed_or(PyObject *object, const py::object &otherwise) {
+    return object ? py::reinterpret_borrow<py::object>(object) : otherwise;
+}
+
+// numpy.ma's type, if that module is in use at all.
+bool is_masked_array(PyObject *object) {
+    if (!PyArray_Check(object) || PyArray_CheckExact(object))
+        return false;
+    return py::isinstance(object, py::module_::import("numpy.ma").attr("MaskedArray"));
+}
+
+py::object array_call(const char *function, Op op, const Arguments &arguments) {
+    const py::object none = py::none();
+    const py::object source = as_array(function, "x", arguments.x);
+    // Held until the end: x may be a view into it.
+    const py::object x_object = floating(function, base_view(array(source)));
+    PyArrayObject *x = array(x_object);
+
+    const py::object axis_object = borrowed_or(arguments.keyword[axis], py::int_(-1));
+    const std::vector<bool> is_axis = parse_axis(function, axis_object.ptr(), PyArray_NDIM(x));
+    Operand mask = parse_where(function, borrowed_or(arguments.keyword[where], none).ptr(), x);
+    const py::object t_object = borrowed_or(arguments.keyword[temperature], py::float_(1.0));
+    const Operand t = parse_temperature(function, t_object.ptr(), x, is_axis);
+    const auto wanted = py::reinterpret_steal<py::object>(
+        reinterpret_cast<PyObject *>(parse_dtype(function, borrowed_or(arguments.keyword[dtype], none).ptr())));
+    PyArrayObject *given_out =
+        parse_out(function, borrowed_or(arguments.keyword[out], none).ptr(), PyArray_NDIM(x), PyArray_DIMS(x));
+    auto *wanted_descr = reinterpret_cast<PyArray_Descr *>(wanted.ptr());
+    if (given_out && wanted_descr && dtype_of(wanted_descr) != dtype_of(PyArray_DESCR(given_out)))
+        raise(PyExc_TypeError, function,
+              "out has dtype " + dtype_text(PyArray_DESCR(given_out)) + ", dtype= says " + dtype_text(wanted_descr) +
+                  " (give one of them, or let them agree)");
+
+    // Where the result is computed: in out itself, unless its memory meets that of an input in another layout.
+    py::object y_object;
+    bool buffered = false;
+    if (given_out) {
+        const bool in_place = same_layout(x, given_out) && dtype_of(PyArray_DESCR(x)) == dtype_of(PyArray_DESCR(given_out)) &&
+                              PyArray_ISBYTESWAPPED(x) == PyArray_ISBYTESWAPPED(given_out);
+        buffered = overlaps_itself(given_out) || (!in_place && overlap(x, given_out)) ||
+                   (mask.data && overlap(array(mask.owner), given_out));
+    }
+    if (given_out && !buffered) {
+        y_object = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject *>(given_out));
+    } else {
+        PyArray_Descr *descr = wanted_descr ? wanted_descr : PyArray_DESCR(given_out ? given_out : x);
+        PyArray_Descr *native = PyArray_DescrNewByteorder(descr, NPY_NATIVE);
+        y_object = owned(PyArray_NewLikeArray(x, NPY_KEEPORDER, native, 0));
+    }
+    execute(make_plan(describe(op, x, array(y_object), is_axis, mask, t)));
+    if (buffered) {
+        if (PyArray_CopyInto(given_out, array(y_object)) < 0)
+            throw py::error_already_set();
+        y_object = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject *>(given_out));
+    }
+    if (given_out)
+        return y_object;
+    if (PyArray_Check(arguments.x) && !PyArray_CheckExact(arguments.x))
+        return py::reinterpret_borrow<py::object>(arguments.x).attr("__array_wrap__")(y_object);
+    return owned(PyArray_Return(reinterpret_cast<PyArrayObject *>(y_object.release().ptr())));
+}
+
+// A masked array is where=~mask, and comes back masked.
+py::object masked_call(const char *function, Op op, const Arguments &given) {
+    Arguments arguments = given;
+    const py::object ma = py::module_::import("numpy.ma");
+    const py::object data = ma.attr("getdata")(py::handle(arguments.x));
+    const py::object mask = ma.attr("getmaskarray")(py::handle(arguments.x));
+    py::object keep = py::module_::import("numpy").attr("logical_not")(mask);
+    if (arguments.given(where)) {
+        const Operand user = parse_where(function, arguments.keyword[where], array(data));
+        keep = py::module_::import("numpy").attr("logical_and")(keep, user.owner);
+    }
+    arguments.x = data.ptr();
+    arguments.keyword[where] = keep.ptr();
+    const py::object result = array_call(function, op, arguments);
+    if (arguments.given(out))
+        return result;
+    py::dict options;
+    options["mask"] = mask;
+    return ma.attr("MaskedArray")(result, **options);
+}
+
+PyObject *call(const char *function, Op op, PyObject *const *args, Py_ssize_t count, PyObject *names) noexcept {
+    Arguments arguments;
+    if (!parse(function, args, count, names, arguments))
+        return nullptr;
+    try {
+        if (PyObject *result = plain_call(op, arguments))
+            return result;
+        return (is_masked_array(arguments.x) ? masked_call : array_call)(function, op, arguments).release().ptr();
+    } catch (py::error_already_set &error) {
+        error.restore();
+    } catch (const std::bad_alloc &) {
+        PyErr_NoMemory();
+    } catch (const std::exception &error) {
+        PyErr_SetString(PyExc_RuntimeError, error.what());
+    }
+    return nullptr;
+}
+
+// --- The functions ---------------------------------------------------------------------------------------------------
+
+PyObject *softmax(PyObject *, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    return call("softmax", Op::softmax, args, count, names);
+}
+
+PyCFunction fastcall(PyObject *(*function)(PyObject *, PyObject *const *, Py_ssize_t, PyObject *)) {
+    return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+PyMethodDef methods[] = {
+    {"softmax", fastcall(softmax), METH_FASTCALL | METH_KEYWORDS, softmax_doc},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+} // namespace
+
+void register_functions(py::module_ &module) {
+    for (int k = 0; k < keyword_count; ++k)
+        interned[k] = PyUnicode_InternFromString(keyword_name[k]);
+    if (PyModule_AddFunctions(module.ptr(), methods) < 0)
+        throw py::error_already_set();
+}
+
+} // namespace softlane::bind

@@ -1,0 +1,214 @@
+#include "bind/hooks.hpp"
+
+#include <pybind11/stl.h>
+
+#include <cstring>
+#include <map>
+#include <string>
+
+#include "bind/arrays.hpp"
+#include "core/cpu.hpp"
+#include "core/dispatch.hpp"
+#include "core/fp_environment.hpp"
+
+namespace softlane::bind {
+
+namespace {
+
+py::tuple names(const std::vector<std::string_view> &list) {
+    py::tuple tuple(list.size());
+    for (std::size_t i = 0; i < list.size(); ++i)
+        tuple[i] = py::str(list[i].data(), list[i].size());
+    return tuple;
+}
+
+py::tuple isa_supported() {
+    std::vector<std::string_view> list;
+    for (const KernelTable *table : supported_tables())
+        list.push_back(table->isa);
+    return names(list);
+}
+
+std::string use_isa(const std::string &isa) {
+    const std::string former = active().isa;
+    if (!use(isa))
+        raise(PyExc_ValueError, "_use_isa",
+              "level '" + isa + "' is not supported here (supported: " +
+                  py::repr(isa_supported()).cast<std::string>() + ")");
+    return former;
+}
+
+// A contiguous, aligned, native one-dimensional array of the given type.
+PyArrayObject *vector_of(const char *function, const py::object &object, int type, npy_intp length) {
+    PyArrayObject *a = array(object);
+    if (!PyArray_Check(object.ptr()) || PyArray_TYPE(a) != type || !PyArray_ISCARRAY_RO(a) || PyArray_NDIM(a) != 1 ||
+        (length >= 0 && PyArray_SIZE(a) != length))
+        raise(PyExc_TypeError, function, "expected contiguous one-dimensional arrays of one dtype");
+    return a;
+}
+
+py::object like(PyArrayObject *a) {
+    PyObject *made = PyArray_NewLikeArray(a, NPY_CORDER, nullptr, 0);
+    if (made == nullptr)
+        throw py::error_already_set();
+    return py::reinterpret_steal<py::object>(made);
+}
+
+int type_of(const py::object &object) {
+    return PyArray_Check(object.ptr()) ? PyArray_TYPE(array(object)) : NPY_NOTYPE;
+}
+
+py::object exp_only(const py::object &x, int shift, double subtract) {
+    const int type = type_of(x) == NPY_DOUBLE ? NPY_DOUBLE : NPY_FLOAT;
+    PyArrayObject *a = vector_of("_exp", x, type, -1);
+    const py::object result = like(a);
+    const std::size_t n = static_cast<std::size_t>(PyArray_SIZE(a));
+    void *from = PyArray_DATA(a), *to = PyArray_DATA(array(result));
+    const KernelTable &table = active();
+    const py::gil_scoped_release release;
+    const FpEnvironment environment;
+    if (type == NPY_DOUBLE)
+        table.exp.f64(static_cast<double *>(from), static_cast<double *>(to), n, shift, subtract);
+    else
+        table.exp.f32(static_cast<float *>(from), static_cast<float *>(to), n, shift, static_cast<float>(subtract));
+    return result;
+}
+
+py::dict exp_facts() {
+    const auto facts = [](const ExpKernelFacts &f) {
+        py::dict d;
+        d["bias"] = f.bias;
+        d["clamp_bits"] = f.clamp_bits;
+        d["limit"] = f.limit;
+        d["table_size"] = f.table_size;
+        d["degree"] = f.degree;
+        d["bound_ulp"] = f.bound_ulp;
+        d["worst_input"] = f.worst_input;
+        return d;
+    };
+    py::dict result;
+    result["float32"] = facts(active().exp.f32_facts);
+    result["float64"] = facts(active().exp.f64_facts);
+    return result;
+}
+
+template <class C, class Function>
+py::object vec_typed(Function run, VecFn function, const py::object &a, const py::object &b, const py::object &c,
+                     std::size_t count, std::size_t lanes) {
+    constexpr int type = sizeof(C) == 4 ? NPY_FLOAT : NPY_DOUBLE;
+    const C *data[3];
+    int i = 0;
+    for (const py::object &operand : {a, b, c})
+        data[i++] = static_cast<const C *>(PyArray_DATA(vector_of("_vec", operand, type, static_cast<npy_intp>(lanes))));
+    if (count > lanes)
+        raise(PyExc_ValueError, "_vec", "count is beyond the lanes");
+    const py::object result = like(array(a));
+    const FpEnvironment environment;
+    run(function, data[0], data[1], data[2], count, static_cast<C *>(PyArray_DATA(array(result))));
+    return result;
+}
+
+py::object vec(const std::string &name, const py::object &a, const py::object &b, const py::object &c,
+               std::size_t count) {
+    for (int k = 0; k < vec_fn_count; ++k)
+        if (name == vec_fn_name[k]) {
+            const auto function = static_cast<VecFn>(k);
+            if (type_of(a) == NPY_DOUBLE)
+                return vec_typed<double>(active().vec.f64, function, a, b, c, count, lanes_f64);
+            return vec_typed<float>(active().vec.f32, function, a, b, c, count, lanes_f32);
+        }
+    raise(PyExc_ValueError, "_vec", "no function '" + name + "'");
+}
+
+py::tuple vec_names() {
+    return names({vec_fn_name, vec_fn_name + vec_fn_count});
+}
+
+// x to the dtype of `like`, by the level's conversion kernel.
+py::object convert(const py::object &x, const py::object &to_dtype) {
+    const py::object source = as_array("_convert", "x", x.ptr());
+    PyArray_Descr *descr = parse_dtype("_convert", to_dtype.ptr());
+    const auto from = dtype_of(PyArray_DESCR(array(source)));
+    const auto to = dtype_of(descr);
+    PyObject *made = PyArray_NewLikeArray(array(source), NPY_CORDER, descr, 0);
+    if (made == nullptr)
+        throw py::error_already_set();
+    const auto result = py::reinterpret_steal<py::object>(made);
+    if (!from || !PyArray_ISCARRAY_RO(array(source)))
+        raise(PyExc_TypeError, "_convert", "expected a contiguous array of a floating dtype");
+    const FpEnvironment environment;
+    active().convert[static_cast<int>(*from)][static_cast<int>(*to)](
+        PyArray_DATA(array(source)), PyArray_DATA(array(result)), static_cast<std::size_t>(PyArray_SIZE(array(source))));
+    return result;
+}
+
+CpuFacts facts_from(const std::map<std::string, std::uint64_t> &given) {
+    CpuFacts facts;
+    for (const auto &[key, value] : given) {
+        const auto word = static_cast<std::uint32_t>(value);
+        if (key == "max_leaf")
+            facts.max_leaf = word;
+        else if (key == "leaf1_ecx")
+            facts.leaf1_ecx = word;
+        else if (key == "leaf1_edx")
+            facts.leaf1_edx = word;
+        else if (key == "leaf7_ebx")
+            facts.leaf7_ebx = word;
+        else if (key == "leaf7_ecx")
+            facts.leaf7_ecx = word;
+        else if (key == "xcr0")
+            facts.xcr0 = value;
+        else if (key == "hwcap")
+            facts.hwcap = value;
+        else
+            raise(PyExc_KeyError, "_levels_for", "no fact '" + key + "'");
+    }
+    return facts;
+}
+
+py::tuple levels(const std::string &arch, const std::map<std::string, std::uint64_t> &facts) {
+    if (arch != "x86_64" && arch != "aarch64")
+        raise(PyExc_ValueError, "_levels_for", "arch is '" + arch + "', expected x86_64 or aarch64");
+    return names(levels_for(arch == "x86_64" ? Arch::x86_64 : Arch::aarch64, facts_from(facts)));
+}
+
+py::dict config() {
+    py::dict d;
+    d["version"] = SOFTLANE_VERSION;
+    d["isa"] = active().isa;
+    d["isa_supported"] = py::list(isa_supported());
+    d["isa_compiled"] = py::list(names(levels_of(this_arch)));
+    const CpuFacts facts = read_cpu();
+    py::dict cpu;
+    cpu["arch"] = this_arch == Arch::x86_64 ? "x86_64" : "aarch64";
+    cpu["max_leaf"] = facts.max_leaf;
+    cpu["leaf1_ecx"] = facts.leaf1_ecx;
+    cpu["leaf1_edx"] = facts.leaf1_edx;
+    cpu["leaf7_ebx"] = facts.leaf7_ebx;
+    cpu["leaf7_ecx"] = facts.leaf7_ecx;
+    cpu["xcr0"] = facts.xcr0;
+    cpu["hwcap"] = facts.hwcap;
+    d["cpu"] = cpu;
+#if defined(__clang__)
+    d["compiler"] = "Clang " __clang_version__;
+#else
+    d["compiler"] = "GCC " __VERSION__;
+#endif
+    return d;
+}
+
+} // namespace
+
+void register_hooks(py::module_ &module) {
+    module.def("_isa_supported", isa_supported);
+    module.def("_use_isa", use_isa, py::arg("name"));
+    module.def("_exp", exp_only, py::arg("x"), py::arg("shift"), py::arg("subtract") = 0.0);
+    module.def("_exp_facts", exp_facts);
+    module.def("_vec", vec, py::arg("name"), py::arg("a"), py::arg("b"), py::arg("c"), py::arg("count"));
+    module.def("_vec_names", vec_names);
+    module.def("_convert", convert, py::arg("x"), py::arg("dtype"));
+    module.def("_levels_for", levels, py::arg("arch"), py::arg("facts"));
+    module.def("_config", config);
+}
+
+} // namespace softlane::bind

@@ -1,0 +1,26 @@
+// Moving blocks of elements between strided arrays and packed tiles; any alignment, either byte order.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace softlane {
+
+// A rows x columns block: where element (0, 0) is, and the strides in bytes.
+struct Block {
+    char *data;
+    std::ptrdiff_t row, column;
+};
+struct ConstBlock {
+    const char *data;
+    std::ptrdiff_t row, column;
+};
+
+// to = from, element by element of element_size bytes (2, 4 or 8), each byte-swapped if asked.
+void move_block(Block to, ConstBlock from, std::size_t rows, std::size_t columns, std::size_t element_size,
+                bool swap) noexcept;
+
+// Elements of `to` whose byte in `where` is 0 become the element whose bits are `bits`.
+void mask_block(Block to, ConstBlock where, std::size_t rows, std::size_t columns,
+                std::size_t element_size, std::uint64_t bits) noexcept;
+
+} // namespace softlane

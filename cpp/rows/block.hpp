@@ -1,0 +1,32 @@
+// The only loop over the elements of a row. Included by rows/ alone.
+#pragma once
+#include "simd/vec.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+struct Whole {}; // all lanes of a vector
+struct Tail {    // the first `count` lanes, at least one
+    std::size_t count;
+};
+
+template <class V, class E> INLINE V load(const E *p, Whole, typename V::Scalar) {
+    return load<V>(p);
+}
+template <class V, class E> INLINE V load(const E *p, Tail tail, typename V::Scalar fill) {
+    return load_part<V>(p, tail.count, fill);
+}
+template <class E, class V> INLINE void store(E *p, V v, Whole) { store(p, v); }
+template <class E, class V> INLINE void store(E *p, V v, Tail tail) { store_part(p, v, tail.count); }
+
+// body(i, Whole) for each whole vector of the elements [begin, end), then body(i, Tail) for what is left.
+template <class V, class Body> INLINE void sweep(std::size_t begin, std::size_t end, Body body) {
+    std::size_t i = begin;
+    for (; i + V::lanes <= end; i += V::lanes)
+        body(i, Whole{});
+    if (i < end)
+        body(i, Tail{end - i});
+}
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA

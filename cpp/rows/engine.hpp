@@ -1,0 +1,161 @@
+// The row engine: reduce() gives a row's shift and the sum of its shifted exponentials, rewrite() writes a row from it. Every
+// op of rows/ops.hpp is made of the two; dtype ends at load and store, the instruction set at simd/.
+#pragma once
+#include "core/kernels.hpp"
+#include "rows/block.hpp"
+#include "rows/sum.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+template <class E> struct ComputeOf { using Type = float; };
+template <> struct ComputeOf<double> { using Type = double; };
+template <class E> using Compute = typename ComputeOf<E>::Type;
+
+template <class C> constexpr C infinity = static_cast<C>(__builtin_inf());
+
+template <class E> struct Row {
+    const E *x;
+    E *y;
+    Compute<E> *e; // where the exponentials are kept between the two passes: y itself, or scratch for 16-bit types
+    std::size_t n;
+    const Scaling<Compute<E>> *scaling;
+};
+
+// Of one row: sum = total of exp(x / T) * 2^(bias - shift). `regular` is false where the edge rules of the op decide: NaN, +inf,
+// or nothing but -inf in the row.
+struct Stats {
+    bool regular;
+    double shift;
+    DoubleDouble sum;
+};
+
+// The largest element; NaN is passed over, so an all-NaN row gives -inf.
+template <class E> INLINE Compute<E> row_max(const E *x, std::size_t n) {
+    using C = Compute<E>;
+    using V = Vec<C, 4 * sum_lanes<C>>; // four at a time: max has a latency of four cycles
+    using W = Vec<C, sum_lanes<C>>;
+    V top = broadcast<V>(-infinity<C>);
+    const std::size_t whole = n - n % V::lanes;
+    sweep<V>(0, whole, [&](std::size_t i, auto part) INLINE_LAMBDA {
+        top = max(load<V>(x + i, part, -infinity<C>), top);
+    });
+    W rest = max(max(top.low.low, top.low.high), max(top.high.low, top.high.high));
+    sweep<W>(whole, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+        rest = max(load<W>(x + i, part, -infinity<C>), rest);
+    });
+    return reduce_max(rest);
+}
+
+// keep(i, part, e) sees each vector of exponentials as it is made.
+template <Argument argument, class E, class Keep>
+INLINE DoubleDouble accumulate(const Row<E> &row, const Scaling<Compute<E>> &scaling,
+                               const Careful<Compute<E>> &careful, double shift, Keep keep) {
+    using C = Compute<E>;
+    using V = Vec<C, sum_lanes<C>>;
+    const Exp<V, argument> exp(scaling, careful, shift);
+    Sum<C> sum;
+    for (std::size_t begin = 0;;) {
+        const std::size_t end = row.n - begin > Sum<C>::block ? begin + Sum<C>::block : row.n;
+        sweep<V>(begin, end, [&](std::size_t i, auto part) INLINE_LAMBDA {
+            const V e = exp(load<V>(row.x + i, part, -infinity<C>));
+            sum += e;
+            keep(i, part, e);
+        });
+        if (end == row.n)
+            return sum.total();
+        sum.flush();
+        begin = end;
+    }
+}
+
+template <class E, class Keep>
+__attribute__((noinline)) Stats reduce_careful(const Row<E> &row, Compute<E> max, Keep keep) {
+    using C = Compute<E>;
+    const Careful<C> careful = careful_for<C>(row.scaling->temperature, max);
+    const C reduced = (max - careful.origin) * careful.factor * careful.factor;
+    const double shift = nearest_integer(reduced * log2_e / careful.temperature);
+    return {true, shift,
+            accumulate<Argument::careful>(row, scaling_for(careful.temperature, C()), careful, shift,
+                                          keep)};
+}
+
+template <class E, class Keep> INLINE Stats reduce(const Row<E> &row, Keep keep) {
+    using C = Compute<E>;
+    const C max = row_max(row.x, row.n);
+    const double top = static_cast<double>(max), t = row.scaling->temperature;
+    Stats stats;
+    if (!(magnitude(top) < infinity<double>))
+        return {false, 0, {0, 0}};
+    if (is_moderate<C>(t) && magnitude(top) <= exp_limit * t) {
+        stats.shift = nearest_integer(top * log2_e / t);
+        stats.sum = t == 1 ? accumulate<Argument::plain>(row, *row.scaling, {}, stats.shift, keep)
+                           : accumulate<Argument::scaled>(row, *row.scaling, {}, stats.shift, keep);
+    } else {
+        stats = reduce_careful(row, max, keep);
+    }
+    // The largest exponential is within [2^-0.51, 2^0.51] * 2^bias: a sum outside of these bounds, or NaN, is no sum of a
+    // row of numbers.
+    const double unit = power_of_two(ExpKernel<C>::bias);
+    stats.regular = stats.sum.high >= 0.5 * unit && stats.sum.high <= 2.0 * unit * static_cast<double>(row.n);
+    return stats;
+}
+
+// y[i] = function(from[i]) over a row; y may be `from`.
+template <class From, class To, class Function>
+INLINE void rewrite(const From *from, To *y, std::size_t n, Function function) {
+    using C = Compute<To>;
+    using V = Vec<C, 2 * sum_lanes<C>>;
+    sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+        store(y + i, function(load<V>(from + i, part, C(0))), part);
+    });
+}
+
+template <class E> __attribute__((noinline)) void fill(E *y, std::size_t n, Compute<E> value) {
+    using V = Vec<Compute<E>, sum_lanes<Compute<E>>>;
+    sweep<V>(0, n, [&](std::size_t i, auto part)
+                       INLINE_LAMBDA { store(y + i, broadcast<V>(value), part); });
+}
+
+// 1 / sum in two limbs of C.
+INLINE void reciprocal_limbs(DoubleDouble sum, float &hi, float &lo) {
+    const double r = 1 / sum.high;
+    hi = static_cast<float>(r);
+    lo = static_cast<float>(r - hi);
+}
+INLINE void reciprocal_limbs(DoubleDouble sum, double &hi, double &lo) {
+    const DoubleDouble r = reciprocal(sum);
+    hi = r.high;
+    lo = r.low;
+}
+
+// One op over a batch of rows.
+template <class RowOp, class E> void each_row(const Rows &rows) noexcept {
+    using C = Compute<E>;
+    const char *x = static_cast<const char *>(rows.x);
+    char *y = static_cast<char *>(rows.y);
+    const double *t = rows.temperature;
+    auto scaling = [](double temperature) {
+        return scaling_for(is_moderate<C>(temperature) ? temperature : 1, C());
+    };
+    Scaling<C> current = scaling(*t);
+    current.temperature = *t;
+    for (std::size_t i = 0; i < rows.count; ++i) {
+        if (*t != current.temperature) {
+            current = scaling(*t);
+            current.temperature = *t;
+        }
+        Row<E> row{reinterpret_cast<const E *>(x), reinterpret_cast<E *>(y), nullptr, rows.length, &current};
+        if constexpr (sizeof(E) == sizeof(C))
+            row.e = row.y;
+        else
+            row.e = rows.scratch;
+        RowOp::run(row);
+        x += rows.x_row_stride_bytes;
+        y += rows.y_row_stride_bytes;
+        t += rows.temperature_stride;
+    }
+}
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA

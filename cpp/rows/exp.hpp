@@ -1,0 +1,150 @@
+// exp(x / T) times a power of two, without ever subtracting the row's maximum.
+//
+// A float difference x - max costs up to 64 ULP of exp. Here x itself is reduced, and the row is shifted by an integer
+// power of two N only, which rounds nothing (K = exp_table_size, b = bias, step = T ln 2 / K):
+//
+//   z = x * (1 / step) + C,  C = 1.5 * 2^m - K (N - b)   the low bits of z: table index; the rest: exponent relative to N - b
+//   n = z - C                                            an integer
+//   r = (x - n step) / T                                 exact up to the last rounding, abs(r) <= ln 2 / (2 K)
+//   s = 2^(n / K) from the table,  p = r q(r) + table_error,  e = s + s p
+//
+// Valid while K * abs(N) < 2^(m - 1), m the mantissa bits: that is what exp_limit keeps. Beyond it, x - max is exact for every
+// x that matters (Sterbenz), so the maximum is subtracted first: Argument::careful, which also carries temperatures
+// whose constants would leave the type.
+#pragma once
+#include "rows/double_double.hpp"
+#include "rows/exp_constants.hpp"
+#include "simd/vec.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+// Largest abs(max) / T that is reduced directly.
+constexpr double exp_limit = 131072.0; // 2^17
+
+// bound_ulp is that of the kernel alone, in ULP of exp(x) and over every x and shift that a row can meet; tests/test_exp.py
+// sweeps them and fails if it is exceeded or stale.
+template <class C> struct ExpKernel;
+template <> struct ExpKernel<float> {
+    static constexpr int bias = 26;       // keeps e normal down to 2^-152 of the largest, where softmax is 0
+    static constexpr int clamp_bits = 152; // what lies further below 2^shift is raised to there
+    static constexpr double bound_ulp = 0.65;
+    static constexpr double worst_input = 0;
+};
+template <> struct ExpKernel<double> {
+    static constexpr int bias = 56;
+    static constexpr int clamp_bits = 1077;
+    static constexpr double bound_ulp = 0.65;
+    static constexpr double worst_input = 0;
+};
+
+constexpr double log2_e = 0x1.71547652b82fep+0;
+constexpr double ln_2 = 0x1.62e42fefa39efp-1;
+
+enum class Argument { plain, scaled, careful }; // T = 1; any moderate T; see above
+
+INLINE double nearest_integer(double v) { return (v + 0x1.8p52) - 0x1.8p52; }
+INLINE double magnitude(double v) { return v < 0 ? -v : v; }
+INLINE double power_of_two(int exponent) { // of a normal double
+    const std::uint64_t u = static_cast<std::uint64_t>(exponent + 1023) << 52;
+    double v;
+    __builtin_memcpy(&v, &u, sizeof v);
+    return v;
+}
+
+// The constants of the reduction for one temperature.
+template <class C> struct Scaling {
+    double temperature;
+    C steps_per_unit, step_hi, step_lo; // K / (T ln 2); T ln 2 / K in two limbs
+    C inverse;                          // 1 / T
+};
+
+INLINE Scaling<float> scaling_for(double t, float) {
+    const double step = t * (ln_2 / exp_table_size);
+    const float hi = static_cast<float>(step);
+    return {t, static_cast<float>(1 / step), hi, static_cast<float>(step - hi), static_cast<float>(1 / t)};
+}
+INLINE Scaling<double> scaling_for(double t, double) {
+    using Constants = ExpConstants<double>;
+    const DoubleDouble step = two_product(t, Constants::step_hi);
+    return {t, Constants::steps_per_unit / t, step.high, step.low + t * Constants::step_lo, 1 / t};
+}
+
+// Temperatures whose constants keep all their digits; others go through Argument::careful.
+template <class C> INLINE bool is_moderate(double t) {
+    return sizeof(C) == 4 ? t >= 0x1p-60 && t <= 0x1p60 : t >= 0x1p-400 && t <= 0x1p400;
+}
+
+// What Argument::careful does before the reduction: x' = ((x - origin) * factor) * factor, for T' = T * factor^2 in
+// [1, 4). It is exact where it matters: origin is 0 or the row's maximum, factor a power of two.
+template <class C> struct Careful {
+    C origin = 0, factor = 1;
+    double temperature = 1; // T'
+};
+
+template <class C> INLINE Careful<C> careful_for(double t, C max) {
+    const bool direct = magnitude(static_cast<double>(max)) * (1 / exp_limit) <= t;
+    int exponent = 0; // of T = mantissa * 2^exponent
+    double mantissa = t;
+    if (t < 0x1p-1022) {
+        mantissa *= 0x1p64;
+        exponent = -64;
+    }
+    std::uint64_t u;
+    __builtin_memcpy(&u, &mantissa, sizeof u);
+    const int binade = static_cast<int>(u >> 52) - 1023;
+    u -= static_cast<std::uint64_t>(binade) << 52;
+    __builtin_memcpy(&mantissa, &u, sizeof u);
+    exponent += binade;
+    // Beyond these, x / T does not differ from its limit.
+    constexpr int largest = sizeof(C) == 4 ? 240 : 1100;
+    exponent = exponent > largest ? largest : exponent < -largest ? -largest : exponent;
+    if (exponent % 2 != 0) {
+        exponent -= 1;
+        mantissa *= 2;
+    }
+    return {direct ? C(0) : max, static_cast<C>(power_of_two(-exponent / 2)), mantissa};
+}
+
+template <class V, Argument argument> struct Exp {
+    using C = typename V::Scalar;
+    using Constants = ExpConstants<C>;
+    V steps_per_unit, step_hi, step_lo, inverse, offset, lowest, origin, factor;
+    Table<C> table{Constants::table};
+    Table<C> table_error{Constants::table_error};
+
+    // For results e = exp(x / T) * 2^(bias - shift).
+    INLINE Exp(const Scaling<C> &scaling, const Careful<C> &careful, double shift) {
+        constexpr double round = sizeof(C) == 4 ? 0x1.8p23 : 0x1.8p52;
+        const double relative = shift - ExpKernel<C>::bias;
+        steps_per_unit = broadcast<V>(scaling.steps_per_unit);
+        step_hi = broadcast<V>(scaling.step_hi);
+        step_lo = broadcast<V>(scaling.step_lo);
+        inverse = broadcast<V>(scaling.inverse);
+        offset = broadcast<V>(static_cast<C>(round - exp_table_size * relative));
+        lowest = broadcast<V>(
+            static_cast<C>((shift - ExpKernel<C>::clamp_bits) * ln_2 * scaling.temperature));
+        origin = broadcast<V>(careful.origin);
+        factor = broadcast<V>(careful.factor);
+    }
+
+    INLINE V operator()(V x) const {
+        if constexpr (argument == Argument::careful)
+            x = mul(mul(sub(x, origin), factor), factor);
+        x = max(lowest, x); // in this order NaN stays
+        const V z = mul_add(x, steps_per_unit, offset);
+        V r = sub_product(x, sub(z, offset), step_hi, step_lo);
+        if constexpr (argument != Argument::plain)
+            r = mul(r, inverse);
+        V q = broadcast<V>(Constants::coefficient[Constants::degree - 2]);
+#pragma GCC unroll 8
+        for (int i = Constants::degree - 3; i >= 0; --i)
+            q = mul_add(q, r, broadcast<V>(Constants::coefficient[i]));
+        q = mul_add(q, r, broadcast<V>(C(1)));
+        const V s = add_to_exponent(lookup(table, z), z);
+        return mul_add(s, mul_add(q, r, lookup(table_error, z)), s);
+    }
+};
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA

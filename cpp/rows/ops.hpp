@@ -1,0 +1,26 @@
+// The operations: what each keeps of a row's reduction, and what it writes.
+#pragma once
+#include "rows/engine.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+// y = e / sum. A row with NaN, +inf or nothing but -inf is NaN.
+struct Softmax {
+    template <class E> static INLINE void run(const Row<E> &row) {
+        using C = Compute<E>;
+        const Stats stats = reduce(row, [&](std::size_t i, auto part, auto e)
+                                            INLINE_LAMBDA { store(row.e + i, e, part); });
+        if (!stats.regular)
+            return fill(row.y, row.n, static_cast<C>(__builtin_nan("")));
+        C hi, lo;
+        reciprocal_limbs(stats.sum, hi, lo);
+        rewrite(row.e, row.y, row.n, [&](auto e) INLINE_LAMBDA {
+            using V = decltype(e);
+            return scaled(e, broadcast<V>(hi), broadcast<V>(lo));
+        });
+    }
+};
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA

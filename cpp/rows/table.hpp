@@ -1,0 +1,87 @@
+// The kernel table of one instruction-set level: everything instantiated here, in its namespace, nothing with a weak symbol.
+#pragma once
+#include "rows/ops.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+template <class From, class To> void convert(const void *from, void *to, std::size_t n) noexcept {
+    const From *x = static_cast<const From *>(from);
+    To *y = static_cast<To *>(to);
+    using V = Vec<Compute<From>, 16>;
+    sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+        const V v = load<V>(x + i, part, 0);
+        if constexpr (sizeof(Compute<From>) < sizeof(Compute<To>))
+            store(y + i, widen(v), part);
+        else if constexpr (sizeof(Compute<From>) > sizeof(Compute<To>))
+            store(y + i, narrow(v), part);
+        else
+            store(y + i, v, part);
+    });
+}
+
+template <class C>
+void exp_only(const C *x, C *e, std::size_t n, int shift, C subtract) noexcept {
+    using V = Vec<C, sum_lanes<C>>;
+    const Scaling<C> scaling = scaling_for(1, C());
+    Careful<C> careful;
+    careful.origin = subtract;
+    auto run = [&](const auto &exp) {
+        sweep<V>(0, n, [&](std::size_t i, auto part)
+                           INLINE_LAMBDA { store(e + i, exp(load<V>(x + i, part, 0)), part); });
+    };
+    if (subtract != 0)
+        run(Exp<V, Argument::careful>(scaling, careful, shift));
+    else
+        run(Exp<V, Argument::plain>(scaling, careful, shift));
+}
+
+template <class C>
+void vec_function(VecFn function, const C *a, const C *b, const C *c, std::size_t count, C *y) noexcept {
+    using V = Vec<C, sum_lanes<C>>;
+    const V va = load<V>(a), vb = load<V>(b), vc = load<V>(c);
+    auto result = [&]() -> V {
+        switch (function) {
+        case VecFn::add: return add(va, vb);
+        case VecFn::sub: return sub(va, vb);
+        case VecFn::mul: return mul(va, vb);
+        case VecFn::mul_add: return mul_add(va, vb, vc);
+        case VecFn::max: return max(va, vb);
+        case VecFn::sub_product: return sub_product(va, vb, broadcast<V>(c[0]), broadcast<V>(c[1]));
+        case VecFn::scaled: return scaled(va, broadcast<V>(b[0]), broadcast<V>(c[0]));
+        case VecFn::reduce_max: return broadcast<V>(reduce_max(va));
+        case VecFn::load_part: return load_part<V>(a, count, b[0]);
+        case VecFn::store_part: break;
+        }
+        return vb;
+    };
+    store(y, result());
+    if (function == VecFn::store_part)
+        store_part(y, va, count);
+}
+
+template <class C>
+constexpr ExpKernelFacts exp_facts{ExpKernel<C>::bias,        ExpKernel<C>::clamp_bits,  exp_limit,
+                                   exp_table_size,            ExpConstants<C>::degree,   ExpKernel<C>::bound_ulp,
+                                   ExpKernel<C>::worst_input};
+
+#define SOFTLANE_TEXT_OF(word) #word
+#define SOFTLANE_TEXT(word) SOFTLANE_TEXT_OF(word)
+// In the order of DType.
+#define SOFTLANE_EACH_DTYPE(f, ...) {f<__VA_ARGS__, half>, f<__VA_ARGS__, bfloat16>, f<__VA_ARGS__, float>, f<__VA_ARGS__, double>}
+
+constexpr KernelTable make_table(const char *isa) {
+    return {isa,
+            {SOFTLANE_EACH_DTYPE(each_row, Softmax)}, // in the order of Op
+            {SOFTLANE_EACH_DTYPE(convert, half), SOFTLANE_EACH_DTYPE(convert, bfloat16),
+             SOFTLANE_EACH_DTYPE(convert, float), SOFTLANE_EACH_DTYPE(convert, double)},
+            {exp_only<float>, exp_only<double>, exp_facts<float>, exp_facts<double>},
+            {vec_function<float>, vec_function<double>}};
+}
+
+} // namespace
+
+extern const KernelTable table;
+constexpr KernelTable table = make_table(SOFTLANE_TEXT(SOFTLANE_ISA));
+
+} // namespace softlane::SOFTLANE_ISA

@@ -1,0 +1,179 @@
+// AVX2 with FMA and F16C: 8 floats, 4 doubles in a register. The contract of every function is in simd/vec.hpp.
+#pragma once
+#include <immintrin.h>
+
+#include "simd/lanes.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+template <> constexpr int native_lanes<float> = 8;
+template <> constexpr int native_lanes<double> = 4;
+template <> struct Vec<float, 8> {
+    using Scalar = float;
+    static constexpr int lanes = 8;
+    __m256 r;
+};
+template <> struct Vec<double, 4> {
+    using Scalar = double;
+    static constexpr int lanes = 4;
+    __m256d r;
+};
+using F32 = Vec<float, 8>;
+using F64 = Vec<double, 4>;
+
+template <> struct Table<float> {
+    __m256 r;
+    INLINE explicit Table(const void *entries)
+        : r(_mm256_loadu_ps(static_cast<const float *>(entries))) {}
+};
+template <> struct Table<double> {
+    __m256 low, high; // four doubles each, for the only variable permute across lanes that AVX2 has
+    INLINE explicit Table(const void *entries)
+        : low(_mm256_loadu_ps(static_cast<const float *>(entries))),
+          high(_mm256_loadu_ps(static_cast<const float *>(entries) + 8)) {}
+};
+
+INLINE F32 native_broadcast(float s) { return {_mm256_set1_ps(s)}; }
+INLINE F64 native_broadcast(double s) { return {_mm256_set1_pd(s)}; }
+
+INLINE __m256i first_f32(std::size_t n) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lane);
+}
+INLINE __m256i first_f64(std::size_t n) {
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(static_cast<long long>(n)),
+                              _mm256_setr_epi64x(0, 1, 2, 3));
+}
+INLINE __m128i bf16_of(F32 v) {
+    const __m256i u = _mm256_castps_si256(v.r);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+    const __m256i rounded = _mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7fff)), odd);
+    const __m256i words = _mm256_srli_epi32(rounded, 16);
+    return _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+}
+INLINE __m256 float_of_bf16(__m128i b) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(b), 16));
+}
+INLINE __m128i f16_of(F32 v) { return _mm256_cvtps_ph(v.r, _MM_FROUND_TO_NEAREST_INT); }
+// n elements of two bytes by way of a buffer: AVX2 has no masked access that narrow.
+INLINE __m128i load_words(const void *p, std::size_t n) {
+    alignas(16) std::uint16_t buffer[8] = {};
+    __builtin_memcpy(buffer, p, 2 * n);
+    return _mm_load_si128(reinterpret_cast<const __m128i *>(buffer));
+}
+INLINE void store_words(void *p, __m128i words, std::size_t n) {
+    alignas(16) std::uint16_t buffer[8];
+    _mm_store_si128(reinterpret_cast<__m128i *>(buffer), words);
+    __builtin_memcpy(p, buffer, 2 * n);
+}
+
+INLINE F32 native_load(const float *p) { return {_mm256_loadu_ps(p)}; }
+INLINE F64 native_load(const double *p) { return {_mm256_loadu_pd(p)}; }
+INLINE F32 native_load(const half *p) {
+    return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p)))};
+}
+INLINE F32 native_load(const bfloat16 *p) {
+    return {float_of_bf16(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p)))};
+}
+
+INLINE F32 native_load_part(const float *p, std::size_t n, float fill) {
+    const __m256i mask = first_f32(n);
+    return {_mm256_blendv_ps(_mm256_set1_ps(fill), _mm256_maskload_ps(p, mask),
+                             _mm256_castsi256_ps(mask))};
+}
+INLINE F64 native_load_part(const double *p, std::size_t n, double fill) {
+    const __m256i mask = first_f64(n);
+    return {_mm256_blendv_pd(_mm256_set1_pd(fill), _mm256_maskload_pd(p, mask),
+                             _mm256_castsi256_pd(mask))};
+}
+INLINE F32 native_load_part(const half *p, std::size_t n, float fill) {
+    return {_mm256_blendv_ps(_mm256_set1_ps(fill), _mm256_cvtph_ps(load_words(p, n)),
+                             _mm256_castsi256_ps(first_f32(n)))};
+}
+INLINE F32 native_load_part(const bfloat16 *p, std::size_t n, float fill) {
+    return {_mm256_blendv_ps(_mm256_set1_ps(fill), float_of_bf16(load_words(p, n)),
+                             _mm256_castsi256_ps(first_f32(n)))};
+}
+
+INLINE void native_store(float *p, F32 v) { _mm256_storeu_ps(p, v.r); }
+INLINE void native_store(double *p, F64 v) { _mm256_storeu_pd(p, v.r); }
+INLINE void native_store(half *p, F32 v) {
+    _mm_storeu_si128(reinterpret_cast<__m128i *>(p), f16_of(v));
+}
+INLINE void native_store(bfloat16 *p, F32 v) {
+    _mm_storeu_si128(reinterpret_cast<__m128i *>(p), bf16_of(v));
+}
+
+INLINE void native_store_part(float *p, F32 v, std::size_t n) {
+    _mm256_maskstore_ps(p, first_f32(n), v.r);
+}
+INLINE void native_store_part(double *p, F64 v, std::size_t n) {
+    _mm256_maskstore_pd(p, first_f64(n), v.r);
+}
+INLINE void native_store_part(half *p, F32 v, std::size_t n) { store_words(p, f16_of(v), n); }
+INLINE void native_store_part(bfloat16 *p, F32 v, std::size_t n) { store_words(p, bf16_of(v), n); }
+
+INLINE F32 add(F32 a, F32 b) { return {_mm256_add_ps(a.r, b.r)}; }
+INLINE F64 add(F64 a, F64 b) { return {_mm256_add_pd(a.r, b.r)}; }
+INLINE F32 sub(F32 a, F32 b) { return {_mm256_sub_ps(a.r, b.r)}; }
+INLINE F64 sub(F64 a, F64 b) { return {_mm256_sub_pd(a.r, b.r)}; }
+INLINE F32 mul(F32 a, F32 b) { return {_mm256_mul_ps(a.r, b.r)}; }
+INLINE F64 mul(F64 a, F64 b) { return {_mm256_mul_pd(a.r, b.r)}; }
+INLINE F32 max(F32 a, F32 b) { return {_mm256_max_ps(a.r, b.r)}; }
+INLINE F64 max(F64 a, F64 b) { return {_mm256_max_pd(a.r, b.r)}; }
+INLINE F32 mul_add(F32 a, F32 b, F32 c) { return {_mm256_fmadd_ps(a.r, b.r, c.r)}; }
+INLINE F64 mul_add(F64 a, F64 b, F64 c) { return {_mm256_fmadd_pd(a.r, b.r, c.r)}; }
+INLINE F32 sub_product(F32 x, F32 n, F32 hi, F32 lo) {
+    return {_mm256_fnmadd_ps(n.r, lo.r, _mm256_fnmadd_ps(n.r, hi.r, x.r))};
+}
+INLINE F64 sub_product(F64 x, F64 n, F64 hi, F64 lo) {
+    return {_mm256_fnmadd_pd(n.r, lo.r, _mm256_fnmadd_pd(n.r, hi.r, x.r))};
+}
+INLINE F32 scaled(F32 e, F32 hi, F32 lo) {
+    return {_mm256_fmadd_ps(e.r, hi.r, _mm256_mul_ps(e.r, lo.r))};
+}
+INLINE F64 scaled(F64 e, F64 hi, F64 lo) {
+    return {_mm256_fmadd_pd(e.r, hi.r, _mm256_mul_pd(e.r, lo.r))};
+}
+
+INLINE F32 lookup(const Table<float> &table, F32 z) {
+    return {_mm256_permutevar8x32_ps(table.r, _mm256_castps_si256(z.r))};
+}
+INLINE F64 lookup(const Table<double> &table, F64 z) {
+    const __m256i bits = _mm256_castpd_si256(z.r);
+    const __m256i twice = _mm256_shuffle_epi32(_mm256_slli_epi64(bits, 1), 0xA0);
+    const __m256i words = _mm256_or_si256(twice, _mm256_set1_epi64x(1LL << 32)); // 2k and 2k + 1
+    const __m256d low = _mm256_castps_pd(_mm256_permutevar8x32_ps(table.low, words));
+    const __m256d high = _mm256_castps_pd(_mm256_permutevar8x32_ps(table.high, words));
+    return {_mm256_blendv_pd(low, high, _mm256_castsi256_pd(_mm256_slli_epi64(bits, 61)))};
+}
+INLINE F32 add_to_exponent(F32 t, F32 z) {
+    const __m256i shifted = _mm256_slli_epi32(_mm256_castps_si256(z.r), 20);
+    return {_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(t.r), shifted))};
+}
+INLINE F64 add_to_exponent(F64 t, F64 z) {
+    const __m256i shifted = _mm256_slli_epi64(_mm256_castpd_si256(z.r), 49);
+    return {_mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(t.r), shifted))};
+}
+
+INLINE Vec<double, 8> widen(F32 v) {
+    return {{_mm256_cvtps_pd(_mm256_castps256_ps128(v.r))},
+            {_mm256_cvtps_pd(_mm256_extractf128_ps(v.r, 1))}};
+}
+INLINE F32 narrow(Vec<double, 8> v) {
+    const __m256 low = _mm256_castps128_ps256(_mm256_cvtpd_ps(v.low.r));
+    return {_mm256_insertf128_ps(low, _mm256_cvtpd_ps(v.high.r), 1)};
+}
+INLINE float reduce_max(F32 v) {
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v.r), _mm256_extractf128_ps(v.r, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+INLINE double reduce_max(F64 v) {
+    const __m128d m = _mm_max_pd(_mm256_castpd256_pd128(v.r), _mm256_extractf128_pd(v.r, 1));
+    return _mm_cvtsd_f64(_mm_max_sd(m, _mm_unpackhi_pd(m, m)));
+}
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA

@@ -1,0 +1,146 @@
+// AVX-512 (f, bw, dq, vl): 16 floats, 8 doubles in a register. The contract of every function is in simd/vec.hpp.
+#pragma once
+#include <immintrin.h>
+
+#include "simd/lanes.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+template <> constexpr int native_lanes<float> = 16;
+template <> constexpr int native_lanes<double> = 8;
+template <> struct Vec<float, 16> {
+    using Scalar = float;
+    static constexpr int lanes = 16;
+    __m512 r;
+};
+template <> struct Vec<double, 8> {
+    using Scalar = double;
+    static constexpr int lanes = 8;
+    __m512d r;
+};
+using F32 = Vec<float, 16>;
+using F64 = Vec<double, 8>;
+
+template <> struct Table<float> {
+    __m512 r; // the eight entries twice
+    INLINE explicit Table(const void *entries)
+        : r(_mm512_broadcast_f32x8(_mm256_loadu_ps(static_cast<const float *>(entries)))) {}
+};
+template <> struct Table<double> {
+    __m512d r;
+    INLINE explicit Table(const void *entries) : r(_mm512_loadu_pd(entries)) {}
+};
+
+INLINE F32 native_broadcast(float s) { return {_mm512_set1_ps(s)}; }
+INLINE F64 native_broadcast(double s) { return {_mm512_set1_pd(s)}; }
+
+INLINE __mmask16 first(std::size_t n) { return static_cast<__mmask16>((1u << n) - 1); }
+INLINE __m256i bf16_of(F32 v) {
+    const __m512i u = _mm512_castps_si512(v.r);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+    const __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd);
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
+}
+INLINE __m512 float_of_bf16(__m256i b) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(b), 16));
+}
+INLINE __m256i f16_of(F32 v) { return _mm512_cvtps_ph(v.r, _MM_FROUND_TO_NEAREST_INT); }
+
+INLINE F32 native_load(const float *p) { return {_mm512_loadu_ps(p)}; }
+INLINE F64 native_load(const double *p) { return {_mm512_loadu_pd(p)}; }
+INLINE F32 native_load(const half *p) {
+    return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)))};
+}
+INLINE F32 native_load(const bfloat16 *p) {
+    return {float_of_bf16(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)))};
+}
+
+INLINE F32 native_load_part(const float *p, std::size_t n, float fill) {
+    return {_mm512_mask_loadu_ps(_mm512_set1_ps(fill), first(n), p)};
+}
+INLINE F64 native_load_part(const double *p, std::size_t n, double fill) {
+    return {_mm512_mask_loadu_pd(_mm512_set1_pd(fill), static_cast<__mmask8>(first(n)), p)};
+}
+INLINE F32 native_load_part(const half *p, std::size_t n, float fill) {
+    const __m512 v = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first(n), p));
+    return {_mm512_mask_blend_ps(first(n), _mm512_set1_ps(fill), v)};
+}
+INLINE F32 native_load_part(const bfloat16 *p, std::size_t n, float fill) {
+    const __m512 v = float_of_bf16(_mm256_maskz_loadu_epi16(first(n), p));
+    return {_mm512_mask_blend_ps(first(n), _mm512_set1_ps(fill), v)};
+}
+
+INLINE void native_store(float *p, F32 v) { _mm512_storeu_ps(p, v.r); }
+INLINE void native_store(double *p, F64 v) { _mm512_storeu_pd(p, v.r); }
+INLINE void native_store(half *p, F32 v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i *>(p), f16_of(v));
+}
+INLINE void native_store(bfloat16 *p, F32 v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i *>(p), bf16_of(v));
+}
+
+INLINE void native_store_part(float *p, F32 v, std::size_t n) {
+    _mm512_mask_storeu_ps(p, first(n), v.r);
+}
+INLINE void native_store_part(double *p, F64 v, std::size_t n) {
+    _mm512_mask_storeu_pd(p, static_cast<__mmask8>(first(n)), v.r);
+}
+INLINE void native_store_part(half *p, F32 v, std::size_t n) {
+    _mm256_mask_storeu_epi16(p, first(n), f16_of(v));
+}
+INLINE void native_store_part(bfloat16 *p, F32 v, std::size_t n) {
+    _mm256_mask_storeu_epi16(p, first(n), bf16_of(v));
+}
+
+INLINE F32 add(F32 a, F32 b) { return {_mm512_add_ps(a.r, b.r)}; }
+INLINE F64 add(F64 a, F64 b) { return {_mm512_add_pd(a.r, b.r)}; }
+INLINE F32 sub(F32 a, F32 b) { return {_mm512_sub_ps(a.r, b.r)}; }
+INLINE F64 sub(F64 a, F64 b) { return {_mm512_sub_pd(a.r, b.r)}; }
+INLINE F32 mul(F32 a, F32 b) { return {_mm512_mul_ps(a.r, b.r)}; }
+INLINE F64 mul(F64 a, F64 b) { return {_mm512_mul_pd(a.r, b.r)}; }
+INLINE F32 max(F32 a, F32 b) { return {_mm512_max_ps(a.r, b.r)}; }
+INLINE F64 max(F64 a, F64 b) { return {_mm512_max_pd(a.r, b.r)}; }
+INLINE F32 mul_add(F32 a, F32 b, F32 c) { return {_mm512_fmadd_ps(a.r, b.r, c.r)}; }
+INLINE F64 mul_add(F64 a, F64 b, F64 c) { return {_mm512_fmadd_pd(a.r, b.r, c.r)}; }
+INLINE F32 sub_product(F32 x, F32 n, F32 hi, F32 lo) {
+    return {_mm512_fnmadd_ps(n.r, lo.r, _mm512_fnmadd_ps(n.r, hi.r, x.r))};
+}
+INLINE F64 sub_product(F64 x, F64 n, F64 hi, F64 lo) {
+    return {_mm512_fnmadd_pd(n.r, lo.r, _mm512_fnmadd_pd(n.r, hi.r, x.r))};
+}
+INLINE F32 scaled(F32 e, F32 hi, F32 lo) {
+    return {_mm512_fmadd_ps(e.r, hi.r, _mm512_mul_ps(e.r, lo.r))};
+}
+INLINE F64 scaled(F64 e, F64 hi, F64 lo) {
+    return {_mm512_fmadd_pd(e.r, hi.r, _mm512_mul_pd(e.r, lo.r))};
+}
+
+INLINE F32 lookup(const Table<float> &table, F32 z) {
+    return {_mm512_permutexvar_ps(_mm512_castps_si512(z.r), table.r)};
+}
+INLINE F64 lookup(const Table<double> &table, F64 z) {
+    return {_mm512_permutexvar_pd(_mm512_castpd_si512(z.r), table.r)};
+}
+INLINE F32 add_to_exponent(F32 t, F32 z) {
+    const __m512i shifted = _mm512_slli_epi32(_mm512_castps_si512(z.r), 20);
+    return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(t.r), shifted))};
+}
+INLINE F64 add_to_exponent(F64 t, F64 z) {
+    const __m512i shifted = _mm512_slli_epi64(_mm512_castpd_si512(z.r), 49);
+    return {_mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(t.r), shifted))};
+}
+
+INLINE Vec<double, 16> widen(F32 v) {
+    return {{_mm512_cvtps_pd(_mm512_castps512_ps256(v.r))},
+            {_mm512_cvtps_pd(_mm512_extractf32x8_ps(v.r, 1))}};
+}
+INLINE F32 narrow(Vec<double, 16> v) {
+    const __m512 low = _mm512_castps256_ps512(_mm512_cvtpd_ps(v.low.r));
+    return {_mm512_insertf32x8(low, _mm512_cvtpd_ps(v.high.r), 1)};
+}
+INLINE float reduce_max(F32 v) { return _mm512_reduce_max_ps(v.r); }
+INLINE double reduce_max(F64 v) { return _mm512_reduce_max_pd(v.r); }
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA

@@ -1,0 +1,22 @@
+// The names that each simd/<isa>.hpp gives a native meaning to; the contract is in simd/vec.hpp. Included first.
+#pragma once
+#include "core/types.hpp"
+
+#define INLINE inline __attribute__((always_inline))
+#define INLINE_LAMBDA __attribute__((always_inline))
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+// N lanes of T: two halves, down to the width of a register, where the instruction set specialises it.
+template <class T, int N> struct Vec {
+    using Scalar = T;
+    static constexpr int lanes = N;
+    Vec<T, N / 2> low, high;
+};
+
+template <class T> constexpr int native_lanes = 0; // specialised: lanes of one register
+template <class T> struct Table;                   // specialised: eight entries, ready for lookup()
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA

@@ -1,0 +1,150 @@
+// ARMv8-A NEON: 4 floats, 2 doubles in a register, FMA. The contract of every function is in simd/vec.hpp.
+#pragma once
+#include <arm_neon.h>
+
+#include "simd/lanes.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+template <> constexpr int native_lanes<float> = 4;
+template <> constexpr int native_lanes<double> = 2;
+template <> struct Vec<float, 4> {
+    using Scalar = float;
+    static constexpr int lanes = 4;
+    float32x4_t r;
+};
+template <> struct Vec<double, 2> {
+    using Scalar = double;
+    static constexpr int lanes = 2;
+    float64x2_t r;
+};
+using F32 = Vec<float, 4>;
+using F64 = Vec<double, 2>;
+
+// The eight entries as bytes, for the byte permutes.
+template <> struct Table<float> {
+    uint8x16x2_t r;
+    INLINE explicit Table(const void *entries)
+        : r{{vld1q_u8(static_cast<const std::uint8_t *>(entries)),
+             vld1q_u8(static_cast<const std::uint8_t *>(entries) + 16)}} {}
+};
+template <> struct Table<double> {
+    uint8x16x4_t r;
+    INLINE explicit Table(const void *entries)
+        : r{{vld1q_u8(static_cast<const std::uint8_t *>(entries)),
+             vld1q_u8(static_cast<const std::uint8_t *>(entries) + 16),
+             vld1q_u8(static_cast<const std::uint8_t *>(entries) + 32),
+             vld1q_u8(static_cast<const std::uint8_t *>(entries) + 48)}} {}
+};
+
+INLINE F32 native_broadcast(float s) { return {vdupq_n_f32(s)}; }
+INLINE F64 native_broadcast(double s) { return {vdupq_n_f64(s)}; }
+
+INLINE float32x4_t float_of_bits(uint16x4_t b, half) { return vcvt_f32_f16(vreinterpret_f16_u16(b)); }
+INLINE float32x4_t float_of_bits(uint16x4_t b, bfloat16) {
+    return vreinterpretq_f32_u32(vshll_n_u16(b, 16));
+}
+INLINE uint16x4_t bits_of_float(float32x4_t v, half) { return vreinterpret_u16_f16(vcvt_f16_f32(v)); }
+INLINE uint16x4_t bits_of_float(float32x4_t v, bfloat16) {
+    const uint32x4_t u = vreinterpretq_u32_f32(v);
+    const uint32x4_t odd = vandq_u32(vshrq_n_u32(u, 16), vdupq_n_u32(1));
+    return vshrn_n_u32(vaddq_u32(vaddq_u32(u, vdupq_n_u32(0x7fff)), odd), 16);
+}
+
+// Through bytes: elements may lie at any address. memcpy of a constant size is one load or store.
+INLINE F32 native_load(const float *p) {
+    return {vreinterpretq_f32_u8(vld1q_u8(reinterpret_cast<const std::uint8_t *>(p)))};
+}
+INLINE F64 native_load(const double *p) {
+    return {vreinterpretq_f64_u8(vld1q_u8(reinterpret_cast<const std::uint8_t *>(p)))};
+}
+template <class E> INLINE F32 native_load(const E *p) {
+    const uint8x8_t bytes = vld1_u8(reinterpret_cast<const std::uint8_t *>(p));
+    return {float_of_bits(vreinterpret_u16_u8(bytes), E{})};
+}
+
+INLINE F32 native_load_part(const float *p, std::size_t n, float fill) {
+    float lane[4] = {fill, fill, fill, fill};
+    __builtin_memcpy(lane, p, n * sizeof *p);
+    return {vld1q_f32(lane)};
+}
+INLINE F64 native_load_part(const double *p, std::size_t n, double fill) {
+    double lane[2] = {fill, fill};
+    __builtin_memcpy(lane, p, n * sizeof *p);
+    return {vld1q_f64(lane)};
+}
+template <class E> INLINE F32 native_load_part(const E *p, std::size_t n, float fill) {
+    std::uint16_t bits[4] = {};
+    __builtin_memcpy(bits, p, n * sizeof *p);
+    float lane[4];
+    vst1q_f32(lane, float_of_bits(vld1_u16(bits), E{}));
+    for (std::size_t i = n; i < 4; ++i)
+        lane[i] = fill;
+    return {vld1q_f32(lane)};
+}
+
+INLINE void native_store(float *p, F32 v) {
+    vst1q_u8(reinterpret_cast<std::uint8_t *>(p), vreinterpretq_u8_f32(v.r));
+}
+INLINE void native_store(double *p, F64 v) {
+    vst1q_u8(reinterpret_cast<std::uint8_t *>(p), vreinterpretq_u8_f64(v.r));
+}
+template <class E> INLINE void native_store(E *p, F32 v) {
+    vst1_u8(reinterpret_cast<std::uint8_t *>(p), vreinterpret_u8_u16(bits_of_float(v.r, E{})));
+}
+
+template <class E, class T, int N> INLINE void native_store_part(E *p, Vec<T, N> v, std::size_t n) {
+    E element[N];
+    native_store(element, v);
+    __builtin_memcpy(p, element, n * sizeof *p);
+}
+
+INLINE F32 add(F32 a, F32 b) { return {vaddq_f32(a.r, b.r)}; }
+INLINE F64 add(F64 a, F64 b) { return {vaddq_f64(a.r, b.r)}; }
+INLINE F32 sub(F32 a, F32 b) { return {vsubq_f32(a.r, b.r)}; }
+INLINE F64 sub(F64 a, F64 b) { return {vsubq_f64(a.r, b.r)}; }
+INLINE F32 mul(F32 a, F32 b) { return {vmulq_f32(a.r, b.r)}; }
+INLINE F64 mul(F64 a, F64 b) { return {vmulq_f64(a.r, b.r)}; }
+// fmax has other rules for NaN and zeros than the contract.
+INLINE F32 max(F32 a, F32 b) { return {vbslq_f32(vcgtq_f32(a.r, b.r), a.r, b.r)}; }
+INLINE F64 max(F64 a, F64 b) { return {vbslq_f64(vcgtq_f64(a.r, b.r), a.r, b.r)}; }
+INLINE F32 mul_add(F32 a, F32 b, F32 c) { return {vfmaq_f32(c.r, a.r, b.r)}; }
+INLINE F64 mul_add(F64 a, F64 b, F64 c) { return {vfmaq_f64(c.r, a.r, b.r)}; }
+INLINE F32 sub_product(F32 x, F32 n, F32 hi, F32 lo) {
+    return {vfmsq_f32(vfmsq_f32(x.r, n.r, hi.r), n.r, lo.r)};
+}
+INLINE F64 sub_product(F64 x, F64 n, F64 hi, F64 lo) {
+    return {vfmsq_f64(vfmsq_f64(x.r, n.r, hi.r), n.r, lo.r)};
+}
+INLINE F32 scaled(F32 e, F32 hi, F32 lo) { return {vfmaq_f32(vmulq_f32(e.r, lo.r), e.r, hi.r)}; }
+INLINE F64 scaled(F64 e, F64 hi, F64 lo) { return {vfmaq_f64(vmulq_f64(e.r, lo.r), e.r, hi.r)}; }
+
+INLINE F32 lookup(const Table<float> &table, F32 z) {
+    const uint32x4_t k = vandq_u32(vreinterpretq_u32_f32(z.r), vdupq_n_u32(7));
+    const uint32x4_t bytes = vmlaq_n_u32(vdupq_n_u32(0x03020100), k, 0x04040404);
+    return {vreinterpretq_f32_u8(vqtbl2q_u8(table.r, vreinterpretq_u8_u32(bytes)))};
+}
+INLINE F64 lookup(const Table<double> &table, F64 z) {
+    const uint32x4_t words = vreinterpretq_u32_f64(z.r);
+    const uint32x4_t k = vandq_u32(vtrn1q_u32(words, words), vdupq_n_u32(7));
+    const uint32x4_t base = vreinterpretq_u32_u64(vdupq_n_u64(0x0706050403020100));
+    const uint32x4_t bytes = vmlaq_n_u32(base, k, 0x08080808);
+    return {vreinterpretq_f64_u8(vqtbl4q_u8(table.r, vreinterpretq_u8_u32(bytes)))};
+}
+INLINE F32 add_to_exponent(F32 t, F32 z) {
+    const uint32x4_t shifted = vshlq_n_u32(vreinterpretq_u32_f32(z.r), 20);
+    return {vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(t.r), shifted))};
+}
+INLINE F64 add_to_exponent(F64 t, F64 z) {
+    const uint64x2_t shifted = vshlq_n_u64(vreinterpretq_u64_f64(z.r), 49);
+    return {vreinterpretq_f64_u64(vaddq_u64(vreinterpretq_u64_f64(t.r), shifted))};
+}
+
+INLINE Vec<double, 4> widen(F32 v) { return {{vcvt_f64_f32(vget_low_f32(v.r))}, {vcvt_high_f64_f32(v.r)}}; }
+INLINE F32 narrow(Vec<double, 4> v) { return {vcvt_high_f32_f64(vcvt_f32_f64(v.low.r), v.high.r)}; }
+INLINE float reduce_max(F32 v) { return vmaxvq_f32(v.r); }
+INLINE double reduce_max(F64 v) { return vmaxvq_f64(v.r); }
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA

@@ -1,0 +1,151 @@
+// Plain C++, any processor, no FMA. A "register" is all 16 (8) virtual lanes and each function a loop over them, which a
+// compiler may vectorise as it likes: no result depends on it. The contract is in simd/vec.hpp.
+#pragma once
+#include "simd/half_bits.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+template <> constexpr int native_lanes<float> = 16;
+template <> constexpr int native_lanes<double> = 8;
+template <> struct Vec<float, 16> {
+    using Scalar = float;
+    static constexpr int lanes = 16;
+    float r[16];
+};
+template <> struct Vec<double, 8> {
+    using Scalar = double;
+    static constexpr int lanes = 8;
+    double r[8];
+};
+using F32 = Vec<float, 16>;
+using F64 = Vec<double, 8>;
+
+// In memory; read as bytes, since the entries are integers or floats.
+template <class T> struct Table {
+    const char *entries;
+    INLINE explicit Table(const void *p) : entries(static_cast<const char *>(p)) {}
+    INLINE T operator[](std::size_t k) const {
+        T entry;
+        __builtin_memcpy(&entry, entries + k * sizeof(T), sizeof(T));
+        return entry;
+    }
+};
+
+INLINE std::uint64_t bits_of(double v) {
+    std::uint64_t u;
+    __builtin_memcpy(&u, &v, sizeof u);
+    return u;
+}
+INLINE double float_of(std::uint64_t u) {
+    double v;
+    __builtin_memcpy(&v, &u, sizeof v);
+    return v;
+}
+INLINE double to_float(double v) { return v; }
+INLINE void from_float(double v, double &y) { y = v; }
+
+// The vector whose lane i is f(i).
+template <class V, class F> INLINE V lanes_of(F f) {
+    V y;
+    for (int i = 0; i < V::lanes; ++i)
+        y.r[i] = f(i);
+    return y;
+}
+
+INLINE F32 native_broadcast(float s) { return lanes_of<F32>([=](int) { return s; }); }
+INLINE F64 native_broadcast(double s) { return lanes_of<F64>([=](int) { return s; }); }
+
+template <class V, class E> INLINE V load_lanes(const E *p, std::size_t n, typename V::Scalar fill) {
+    V y = native_broadcast(fill);
+    for (std::size_t i = 0; i < n; ++i) {
+        E e;
+        __builtin_memcpy(&e, p + i, sizeof e);
+        y.r[i] = to_float(e);
+    }
+    return y;
+}
+template <class E> INLINE F32 native_load(const E *p) { return load_lanes<F32>(p, 16, 0); }
+INLINE F64 native_load(const double *p) { return load_lanes<F64>(p, 8, 0); }
+template <class E> INLINE F32 native_load_part(const E *p, std::size_t n, float fill) {
+    return load_lanes<F32>(p, n, fill);
+}
+INLINE F64 native_load_part(const double *p, std::size_t n, double fill) {
+    return load_lanes<F64>(p, n, fill);
+}
+
+template <class E, class T, int N> INLINE void native_store_part(E *p, const Vec<T, N> &v, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        E e;
+        from_float(v.r[i], e);
+        __builtin_memcpy(p + i, &e, sizeof e);
+    }
+}
+template <class E, class T, int N> INLINE void native_store(E *p, const Vec<T, N> &v) {
+    native_store_part(p, v, N);
+}
+
+INLINE F32 add(F32 a, F32 b) {
+    return lanes_of<F32>([&](int i) { return a.r[i] + b.r[i]; });
+}
+INLINE F64 add(F64 a, F64 b) {
+    return lanes_of<F64>([&](int i) { return a.r[i] + b.r[i]; });
+}
+INLINE F32 sub(F32 a, F32 b) {
+    return lanes_of<F32>([&](int i) { return a.r[i] - b.r[i]; });
+}
+INLINE F64 sub(F64 a, F64 b) {
+    return lanes_of<F64>([&](int i) { return a.r[i] - b.r[i]; });
+}
+INLINE F32 mul(F32 a, F32 b) {
+    return lanes_of<F32>([&](int i) { return a.r[i] * b.r[i]; });
+}
+INLINE F64 mul(F64 a, F64 b) {
+    return lanes_of<F64>([&](int i) { return a.r[i] * b.r[i]; });
+}
+INLINE F32 max(F32 a, F32 b) {
+    return lanes_of<F32>([&](int i) { return a.r[i] > b.r[i] ? a.r[i] : b.r[i]; });
+}
+INLINE F64 max(F64 a, F64 b) {
+    return lanes_of<F64>([&](int i) { return a.r[i] > b.r[i] ? a.r[i] : b.r[i]; });
+}
+INLINE F32 lookup(const Table<float> &table, F32 z) {
+    return lanes_of<F32>([&](int i) { return table[bits_of(z.r[i]) & 7]; });
+}
+INLINE F64 lookup(const Table<double> &table, F64 z) {
+    return lanes_of<F64>([&](int i) { return table[bits_of(z.r[i]) & 7]; });
+}
+INLINE F32 add_to_exponent(F32 t, F32 z) {
+    return lanes_of<F32>([&](int i) { return float_of(bits_of(t.r[i]) + (bits_of(z.r[i]) << 20)); });
+}
+INLINE F64 add_to_exponent(F64 t, F64 z) {
+    return lanes_of<F64>([&](int i) { return float_of(bits_of(t.r[i]) + (bits_of(z.r[i]) << 49)); });
+}
+
+INLINE Vec<double, 16> widen(F32 v) {
+    return {lanes_of<F64>([&](int i) { return static_cast<double>(v.r[i]); }),
+            lanes_of<F64>([&](int i) { return static_cast<double>(v.r[i + 8]); })};
+}
+INLINE F32 narrow(Vec<double, 16> v) {
+    F32 y;
+    for (int i = 0; i < 8; ++i) {
+        y.r[i] = static_cast<float>(v.low.r[i]);
+        y.r[i + 8] = static_cast<float>(v.high.r[i]);
+    }
+    return y;
+}
+template <class T, int N> INLINE T largest(const T (&lane)[N]) {
+    T top = lane[0];
+    for (int i = 1; i < N; ++i)
+        top = lane[i] > top ? lane[i] : top;
+    return top;
+}
+INLINE float reduce_max(F32 v) { return largest(v.r); }
+INLINE double reduce_max(F64 v) { return largest(v.r); }
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA
+
+#include "simd/vec.hpp"
+
+#include "simd/no_fma.hpp"

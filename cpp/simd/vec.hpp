@@ -1,0 +1,114 @@
+// The vector layer's contract, and its lift to any number of lanes. Included after simd/<isa>.hpp; may include simd/ only.
+//
+// Vec<T, N> holds N lanes of float or double. An instruction set defines the one N that fills its register (the native
+// width); every larger N is two halves, so the algorithms see the same 16 (8) virtual lanes everywhere. Unrolling is a
+// larger N. The functions, all lane by lane, exact or rounded to nearest even:
+//
+//   broadcast<V>(s)            s in every lane
+//   load<V>(p)                 N stored elements (float, half, bfloat16; double) at p, any alignment, widened exactly
+//   load_part<V>(p, n, fill)   the first n <= N; the other lanes are `fill`; nothing beyond p[n - 1] is read
+//   store(p, v)                N elements rounded to the stored type, to nearest even
+//   store_part(p, v, n)        the first n; nothing beyond p[n - 1] is written
+//   add, sub, mul              a + b, a - b, a * b
+//   mul_add(a, b, c)           a * b + c: one rounding where the instruction set has FMA, two where it has not
+//   max(a, b)                  a > b ? a : b; so NaN in either gives b, and so do two zeros
+//   sub_product(x, n, hi, lo)  x - n * hi - n * lo, where x - n * hi is representable: one rounding and the error of lo
+//   scaled(e, hi, lo)          e * (hi + lo), abs(lo) <= ulp(hi), one rounding: exact up to 2^-20 ULP unless the result is
+//                              below the smallest normal * 2^25, where it may be half an ULP more
+//   lookup(table, z)           the entry that the low bits of z choose; table is Table<T>, eight entries
+//   add_to_exponent(t, z)      the bits of t plus the bits of z << (mantissa bits - 3), as integers
+//   widen(v), narrow(v)        float to double, exactly; double to float
+//   reduce_max(v)              the largest lane; no lane is NaN
+#pragma once
+#include "simd/lanes.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+template <class V> INLINE V broadcast(typename V::Scalar s) {
+    if constexpr (V::lanes == native_lanes<typename V::Scalar>) {
+        return native_broadcast(s);
+    } else {
+        using Half = decltype(V::low);
+        return {broadcast<Half>(s), broadcast<Half>(s)};
+    }
+}
+
+template <class V, class E> INLINE V load(const E *p) {
+    if constexpr (V::lanes == native_lanes<typename V::Scalar>) {
+        return native_load(p);
+    } else {
+        using Half = decltype(V::low);
+        return {load<Half>(p), load<Half>(p + Half::lanes)};
+    }
+}
+
+template <class V, class E> INLINE V load_part(const E *p, std::size_t n, typename V::Scalar fill) {
+    if constexpr (V::lanes == native_lanes<typename V::Scalar>) {
+        return native_load_part(p, n, fill);
+    } else {
+        using Half = decltype(V::low);
+        constexpr std::size_t half = Half::lanes;
+        if (n <= half)
+            return {load_part<Half>(p, n, fill), broadcast<Half>(fill)};
+        return {load<Half>(p), load_part<Half>(p + half, n - half, fill)};
+    }
+}
+
+template <class E, class T, int N> INLINE void store(E *p, Vec<T, N> v) {
+    if constexpr (N == native_lanes<T>) {
+        native_store(p, v);
+    } else {
+        store(p, v.low);
+        store(p + N / 2, v.high);
+    }
+}
+
+template <class E, class T, int N> INLINE void store_part(E *p, Vec<T, N> v, std::size_t n) {
+    if constexpr (N == native_lanes<T>) {
+        native_store_part(p, v, n);
+    } else if (n <= N / 2) {
+        store_part(p, v.low, n);
+    } else {
+        store(p, v.low);
+        store_part(p + N / 2, v.high, n - N / 2);
+    }
+}
+
+// The lane-by-lane functions of a wider vector are those of its halves; the native overloads are better matches.
+template <class T, int N> INLINE Vec<T, N> add(Vec<T, N> a, Vec<T, N> b) {
+    return {add(a.low, b.low), add(a.high, b.high)};
+}
+template <class T, int N> INLINE Vec<T, N> sub(Vec<T, N> a, Vec<T, N> b) {
+    return {sub(a.low, b.low), sub(a.high, b.high)};
+}
+template <class T, int N> INLINE Vec<T, N> mul(Vec<T, N> a, Vec<T, N> b) {
+    return {mul(a.low, b.low), mul(a.high, b.high)};
+}
+template <class T, int N> INLINE Vec<T, N> max(Vec<T, N> a, Vec<T, N> b) {
+    return {max(a.low, b.low), max(a.high, b.high)};
+}
+template <class T, int N> INLINE Vec<T, N> mul_add(Vec<T, N> a, Vec<T, N> b, Vec<T, N> c) {
+    return {mul_add(a.low, b.low, c.low), mul_add(a.high, b.high, c.high)};
+}
+template <class T, int N>
+INLINE Vec<T, N> sub_product(Vec<T, N> x, Vec<T, N> n, Vec<T, N> hi, Vec<T, N> lo) {
+    return {sub_product(x.low, n.low, hi.low, lo.low), sub_product(x.high, n.high, hi.high, lo.high)};
+}
+template <class T, int N> INLINE Vec<T, N> scaled(Vec<T, N> e, Vec<T, N> hi, Vec<T, N> lo) {
+    return {scaled(e.low, hi.low, lo.low), scaled(e.high, hi.high, lo.high)};
+}
+template <class T, int N> INLINE Vec<T, N> lookup(const Table<T> &table, Vec<T, N> z) {
+    return {lookup(table, z.low), lookup(table, z.high)};
+}
+template <class T, int N> INLINE Vec<T, N> add_to_exponent(Vec<T, N> t, Vec<T, N> z) {
+    return {add_to_exponent(t.low, z.low), add_to_exponent(t.high, z.high)};
+}
+template <int N> INLINE Vec<double, N> widen(Vec<float, N> v) { return {widen(v.low), widen(v.high)}; }
+template <int N> INLINE Vec<float, N> narrow(Vec<double, N> v) {
+    return {narrow(v.low), narrow(v.high)};
+}
+template <class T, int N> INLINE T reduce_max(Vec<T, N> v) { return reduce_max(max(v.low, v.high)); }
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA

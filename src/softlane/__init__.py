@@ -1,0 +1,38 @@
+"""The softmax family for NumPy arrays on the CPU: fast, within 3 ULP, the same bits everywhere."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from softlane._core import __version__, softmax
+
+__all__ = ["__version__", "show_config", "softmax"]
+
+
+def show_config() -> dict[str, Any]:
+    """Say how softlane was built and what it runs on.
+
+    Returns
+    -------
+    dict
+        ``version``; ``isa``, the instruction-set level in use; ``isa_supported``, the levels that
+        this machine can run, best first; ``isa_compiled``, those that exist for its architecture;
+        ``isa_cap``, the value of the environment variable ``SOFTLANE_ISA`` or None; ``cpu``, the
+        feature words as read from the processor; ``compiler``; ``numpy``, its version at run time.
+
+    Examples
+    --------
+    >>> import softlane
+    >>> softlane.show_config()["isa"] in softlane.show_config()["isa_supported"]
+    True
+    """
+    import numpy
+
+    from softlane import _core
+
+    return {
+        **_core._config(),
+        "isa_cap": os.environ.get("SOFTLANE_ISA") or None,
+        "numpy": numpy.__version__,
+    }
