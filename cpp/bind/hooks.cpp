@@ -77,6 +77,8 @@ py::object exp_only(const py::object &x, int shift, double subtract) {
 py::dict exp_facts() {
     const auto facts = [](const ExpKernelFacts &f) {
         py::dict d;
+        d["scale"] = f.scale;
+        d["scale_low"] = f.scale_low;
         d["bias"] = f.bias;
         d["clamp_bits"] = f.clamp_bits;
         d["limit"] = f.limit;

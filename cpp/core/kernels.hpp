@@ -25,6 +25,7 @@ using ConvertFn = void (*)(const void *from, void *to, std::size_t n) noexcept;
 
 // What rows/exp.hpp says of its kernel for one compute type.
 struct ExpKernelFacts {
+    double scale, scale_low; // the constant factor of every exponential, in two limbs
     int bias;
     int clamp_bits;
     double limit;
@@ -34,7 +35,7 @@ struct ExpKernelFacts {
     double worst_input;
 };
 
-// The exponential by itself, for the sweeps: e[i] = exp(x[i] - subtract) * 2^(bias - shift).
+// The exponential by itself, for the sweeps: e[i] = scale * exp(x[i] - subtract) * 2^(bias - shift).
 struct ExpFns {
     void (*f32)(const float *x, float *e, std::size_t n, int shift, float subtract) noexcept;
     void (*f64)(const double *x, double *e, std::size_t n, int shift, double subtract) noexcept;

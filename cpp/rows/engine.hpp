@@ -20,6 +20,9 @@ template <class E> struct Row {
     Compute<E> *e; // where the exponentials are kept between the two passes: y itself, or scratch for 16-bit types
     std::size_t n;
     const Scaling<Compute<E>> *scaling;
+    Compute<E> max;  // the largest element
+    const E *next_x; // the row after this one, or null; its maximum is found while this row's sum is on its way
+    Compute<E> *next_max;
 };
 
 // Of one row: sum = total of exp(x / T) * 2^(bias - shift). `regular` is false where the edge rules of the op decide: NaN, +inf,
@@ -53,15 +56,19 @@ INLINE DoubleDouble accumulate(const Row<E> &row, const Scaling<Compute<E>> &sca
                                const Careful<Compute<E>> &careful, double shift, Keep keep) {
     using C = Compute<E>;
     using V = Vec<C, sum_lanes<C>>;
-    const Exp<V, argument> exp(scaling, careful, shift);
+    using Wide = Vec<C, exp_unroll * V::lanes>;
+    const Exp<C, argument> exp(scaling, careful, shift);
     Sum<C> sum;
     for (std::size_t begin = 0;;) {
         const std::size_t end = row.n - begin > Sum<C>::block ? begin + Sum<C>::block : row.n;
-        sweep<V>(begin, end, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            const V e = exp(load<V>(row.x + i, part, -infinity<C>));
+        const std::size_t whole = end - (end - begin) % Wide::lanes;
+        auto step = [&](auto zero, std::size_t i, auto part) INLINE_LAMBDA {
+            const auto e = exp(load<decltype(zero)>(row.x + i, part, -infinity<C>));
             sum += e;
             keep(i, part, e);
-        });
+        };
+        sweep<Wide>(begin, whole, [&](std::size_t i, auto part) INLINE_LAMBDA { step(Wide{}, i, part); });
+        sweep<V>(whole, end, [&](std::size_t i, auto part) INLINE_LAMBDA { step(V{}, i, part); });
         if (end == row.n)
             return sum.total();
         sum.flush();
@@ -70,30 +77,29 @@ INLINE DoubleDouble accumulate(const Row<E> &row, const Scaling<Compute<E>> &sca
 }
 
 template <class E, class Keep>
-__attribute__((noinline)) Stats reduce_careful(const Row<E> &row, Compute<E> max, Keep keep) {
+__attribute__((noinline)) void reduce_careful(const Row<E> &row, Keep keep, Stats &stats) {
     using C = Compute<E>;
-    const Careful<C> careful = careful_for<C>(row.scaling->temperature, max);
-    const C reduced = (max - careful.origin) * careful.factor * careful.factor;
-    const double shift = nearest_integer(reduced * log2_e / careful.temperature);
-    return {true, shift,
-            accumulate<Argument::careful>(row, scaling_for(careful.temperature, C()), careful, shift,
-                                          keep)};
+    const Careful<C> careful = careful_for<C>(row.scaling->temperature, row.max);
+    const C reduced = (row.max - careful.origin) * careful.factor * careful.factor;
+    stats.shift = nearest_integer(reduced * log2_e / careful.temperature);
+    stats.sum = accumulate<Argument::careful>(row, scaling_for(careful.temperature, C()), careful, stats.shift, keep);
 }
 
 template <class E, class Keep> INLINE Stats reduce(const Row<E> &row, Keep keep) {
     using C = Compute<E>;
-    const C max = row_max(row.x, row.n);
-    const double top = static_cast<double>(max), t = row.scaling->temperature;
-    Stats stats;
-    if (!(magnitude(top) < infinity<double>))
-        return {false, 0, {0, 0}};
-    if (is_moderate<C>(t) && magnitude(top) <= exp_limit * t) {
+    const double top = static_cast<double>(row.max), t = row.scaling->temperature;
+    Stats stats{false, 0, {0, 0}};
+    if (t == 1 && magnitude(top) <= exp_limit) {
+        stats.shift = nearest_integer(top * log2_e);
+        stats.sum = accumulate<Argument::plain>(row, *row.scaling, {}, stats.shift, keep);
+    } else if (is_moderate<C>(t) && magnitude(top) <= exp_limit * t) {
         stats.shift = nearest_integer(top * log2_e / t);
-        stats.sum = t == 1 ? accumulate<Argument::plain>(row, *row.scaling, {}, stats.shift, keep)
-                           : accumulate<Argument::scaled>(row, *row.scaling, {}, stats.shift, keep);
-    } else {
-        stats = reduce_careful(row, max, keep);
+        stats.sum = accumulate<Argument::scaled>(row, *row.scaling, {}, stats.shift, keep);
+    } else if (magnitude(top) < infinity<double>) {
+        reduce_careful(row, keep, stats);
     }
+    if (row.next_x)
+        *row.next_max = row_max(row.next_x, row.n);
     // The largest exponential is within [2^-0.51, 2^0.51] * 2^bias: a sum outside of these bounds, or NaN, is no sum of a
     // row of numbers.
     const double unit = power_of_two(ExpKernel<C>::bias);
@@ -140,12 +146,15 @@ template <class RowOp, class E> void each_row(const Rows &rows) noexcept {
     };
     Scaling<C> current = scaling(*t);
     current.temperature = *t;
+    C max = row_max(reinterpret_cast<const E *>(x), rows.length);
     for (std::size_t i = 0; i < rows.count; ++i) {
         if (*t != current.temperature) {
             current = scaling(*t);
             current.temperature = *t;
         }
-        Row<E> row{reinterpret_cast<const E *>(x), reinterpret_cast<E *>(y), nullptr, rows.length, &current};
+        const char *next = i + 1 < rows.count ? x + rows.x_row_stride_bytes : nullptr;
+        Row<E> row{reinterpret_cast<const E *>(x), reinterpret_cast<E *>(y), nullptr, rows.length, &current,
+                   max, reinterpret_cast<const E *>(next), &max};
         if constexpr (sizeof(E) == sizeof(C))
             row.e = row.y;
         else

@@ -1,4 +1,4 @@
-// exp(x / T) times a power of two, without ever subtracting the row's maximum.
+// exp(x / T) times a constant and a power of two, without ever subtracting the row's maximum.
 //
 // A float difference x - max costs up to 64 ULP of exp. Here x itself is reduced, and the row is shifted by an integer
 // power of two N only, which rounds nothing (K = exp_table_size, b = bias, step = T ln 2 / K):
@@ -6,7 +6,7 @@
 //   z = x * (1 / step) + C,  C = 1.5 * 2^m - K (N - b)   the low bits of z: table index; the rest: exponent relative to N - b
 //   n = z - C                                            an integer
 //   r = (x - n step) / T                                 exact up to the last rounding, abs(r) <= ln 2 / (2 K)
-//   s = 2^(n / K) from the table,  p = r q(r) + table_error,  e = s + s p
+//   s = scale * 2^(n / K) from the table,  e = s + s (r q(r))
 //
 // Valid while K * abs(N) < 2^(m - 1), m the mantissa bits: that is what exp_limit keeps. Beyond it, x - max is exact for every
 // x that matters (Sterbenz), so the maximum is subtracted first: Argument::careful, which also carries temperatures
@@ -106,43 +106,38 @@ template <class C> INLINE Careful<C> careful_for(double t, C max) {
     return {direct ? C(0) : max, static_cast<C>(power_of_two(-exponent / 2)), mantissa};
 }
 
-template <class V, Argument argument> struct Exp {
-    using C = typename V::Scalar;
+// V -> scale * exp(x / T) * 2^(bias - shift), for vectors of any number of lanes.
+template <class C, Argument argument> struct Exp {
     using Constants = ExpConstants<C>;
-    V steps_per_unit, step_hi, step_lo, inverse, offset, lowest, origin, factor;
+    Scaling<C> scaling;
+    Careful<C> careful;
+    C offset, lowest;
     Table<C> table{Constants::table};
-    Table<C> table_error{Constants::table_error};
 
-    // For results e = exp(x / T) * 2^(bias - shift).
-    INLINE Exp(const Scaling<C> &scaling, const Careful<C> &careful, double shift) {
+    INLINE Exp(const Scaling<C> &s, const Careful<C> &c, double shift) : scaling(s), careful(c) {
         constexpr double round = sizeof(C) == 4 ? 0x1.8p23 : 0x1.8p52;
-        const double relative = shift - ExpKernel<C>::bias;
-        steps_per_unit = broadcast<V>(scaling.steps_per_unit);
-        step_hi = broadcast<V>(scaling.step_hi);
-        step_lo = broadcast<V>(scaling.step_lo);
-        inverse = broadcast<V>(scaling.inverse);
-        offset = broadcast<V>(static_cast<C>(round - exp_table_size * relative));
-        lowest = broadcast<V>(
-            static_cast<C>((shift - ExpKernel<C>::clamp_bits) * ln_2 * scaling.temperature));
-        origin = broadcast<V>(careful.origin);
-        factor = broadcast<V>(careful.factor);
+        offset = static_cast<C>(round - exp_table_size * (shift - ExpKernel<C>::bias));
+        lowest = static_cast<C>((shift - ExpKernel<C>::clamp_bits) * ln_2 * scaling.temperature);
     }
 
-    INLINE V operator()(V x) const {
-        if constexpr (argument == Argument::careful)
-            x = mul(mul(sub(x, origin), factor), factor);
-        x = max(lowest, x); // in this order NaN stays
-        const V z = mul_add(x, steps_per_unit, offset);
-        V r = sub_product(x, sub(z, offset), step_hi, step_lo);
+    template <class V> INLINE V operator()(V x) const {
+        if constexpr (argument == Argument::careful) {
+            const V factor = broadcast<V>(careful.factor);
+            x = mul(mul(sub(x, broadcast<V>(careful.origin)), factor), factor);
+        }
+        x = max(broadcast<V>(lowest), x); // in this order NaN stays
+        const V z = mul_add(x, broadcast<V>(scaling.steps_per_unit), broadcast<V>(offset));
+        V r = sub_product(x, sub(z, broadcast<V>(offset)), broadcast<V>(scaling.step_hi),
+                          broadcast<V>(scaling.step_lo));
         if constexpr (argument != Argument::plain)
-            r = mul(r, inverse);
+            r = mul(r, broadcast<V>(scaling.inverse));
         V q = broadcast<V>(Constants::coefficient[Constants::degree - 2]);
 #pragma GCC unroll 8
         for (int i = Constants::degree - 3; i >= 0; --i)
             q = mul_add(q, r, broadcast<V>(Constants::coefficient[i]));
         q = mul_add(q, r, broadcast<V>(C(1)));
         const V s = add_to_exponent(lookup(table, z), z);
-        return mul_add(s, mul_add(q, r, lookup(table_error, z)), s);
+        return mul_add(s, mul(q, r), s);
     }
 };
 

@@ -33,6 +33,11 @@ template <class C> struct CompensatedLanes {
     V high = start;
     V low = broadcast<V>(C(0));
 
+    // Of several vectors' width, the lower lanes first.
+    template <int N> INLINE void operator+=(Vec<C, N> e) {
+        *this += e.low;
+        *this += e.high;
+    }
     INLINE void operator+=(V e) {
         const V sum = add(high, e);
         low = add(low, sub(e, sub(sum, high)));

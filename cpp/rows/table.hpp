@@ -31,9 +31,9 @@ void exp_only(const C *x, C *e, std::size_t n, int shift, C subtract) noexcept {
                            INLINE_LAMBDA { store(e + i, exp(load<V>(x + i, part, 0)), part); });
     };
     if (subtract != 0)
-        run(Exp<V, Argument::careful>(scaling, careful, shift));
+        run(Exp<C, Argument::careful>(scaling, careful, shift));
     else
-        run(Exp<V, Argument::plain>(scaling, careful, shift));
+        run(Exp<C, Argument::plain>(scaling, careful, shift));
 }
 
 template <class C>
@@ -61,7 +61,7 @@ void vec_function(VecFn function, const C *a, const C *b, const C *c, std::size_
 }
 
 template <class C>
-constexpr ExpKernelFacts exp_facts{ExpKernel<C>::bias,        ExpKernel<C>::clamp_bits,  exp_limit,
+constexpr ExpKernelFacts exp_facts{ExpConstants<C>::scale, ExpConstants<C>::scale_low, ExpKernel<C>::bias,        ExpKernel<C>::clamp_bits,  exp_limit,
                                    exp_table_size,            ExpConstants<C>::degree,   ExpKernel<C>::bound_ulp,
                                    ExpKernel<C>::worst_input};
 
