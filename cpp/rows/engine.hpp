@@ -67,8 +67,9 @@ INLINE DoubleDouble accumulate(const Row<E> &row, const Scaling<Compute<E>> &sca
             sum += e;
             keep(i, part, e);
         };
-        sweep<Wide>(begin, whole, [&](std::size_t i, auto part) INLINE_LAMBDA { step(Wide{}, i, part); });
-        sweep<V>(whole, end, [&](std::size_t i, auto part) INLINE_LAMBDA { step(V{}, i, part); });
+        if constexpr (exp_unroll > 1)
+            sweep<Wide>(begin, whole, [&](std::size_t i, auto part) INLINE_LAMBDA { step(Wide{}, i, part); });
+        sweep<V>(exp_unroll > 1 ? whole : begin, end, [&](std::size_t i, auto part) INLINE_LAMBDA { step(V{}, i, part); });
         if (end == row.n)
             return sum.total();
         sum.flush();

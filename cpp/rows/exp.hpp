@@ -120,7 +120,7 @@ template <class C, Argument argument> struct Exp {
         lowest = static_cast<C>((shift - ExpKernel<C>::clamp_bits) * ln_2 * scaling.temperature);
     }
 
-    template <class V> INLINE V operator()(V x) const {
+    template <class V> EXP_INLINE V operator()(V x) const {
         if constexpr (argument == Argument::careful) {
             const V factor = broadcast<V>(careful.factor);
             x = mul(mul(sub(x, broadcast<V>(careful.origin)), factor), factor);

@@ -4,6 +4,9 @@
 
 #define INLINE inline __attribute__((always_inline))
 #define INLINE_LAMBDA __attribute__((always_inline))
+#ifndef EXP_INLINE
+#define EXP_INLINE INLINE // for the exponential
+#endif
 
 namespace softlane::SOFTLANE_ISA {
 namespace {

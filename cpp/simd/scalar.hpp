@@ -1,6 +1,7 @@
 // Plain C++, any processor, no FMA. A "register" is all 16 (8) virtual lanes and each function a loop over them, which a
 // compiler may vectorise as it likes: no result depends on it. The contract is in simd/vec.hpp.
 #pragma once
+#define EXP_INLINE __attribute__((noinline)) // one copy for all kernels, or this would be the largest level of all
 #include "simd/half_bits.hpp"
 
 namespace softlane::SOFTLANE_ISA {
