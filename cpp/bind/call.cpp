@@ -124,7 +124,7 @@ PyObject *plain_call(Op op, const Arguments &arguments) {
     if (ndim == 0 || !element || !is_last(arguments.keyword[axis], ndim))
         return nullptr;
     constexpr std::size_t most_scratch = 1024;
-    alignas(64) float scratch[most_scratch];
+    alignas(64) float scratch[2 * most_scratch];
     const std::size_t length = static_cast<std::size_t>(PyArray_DIM(x, ndim - 1));
     const bool half_width = *element == DType::f16 || *element == DType::bf16;
     if (half_width && length > most_scratch)

@@ -15,7 +15,7 @@ struct Rows {
     std::ptrdiff_t y_row_stride_bytes;
     const double *temperature;         // finite and > 0; one for each row, or
     std::ptrdiff_t temperature_stride; // (elements) 0: one for all
-    float *scratch;                    // f16 and bf16 only: room for `length` floats
+    float *scratch;                    // f16 and bf16 only: room for 2 * `length` floats
 };
 
 using RowsFn = void (*)(const Rows &) noexcept;

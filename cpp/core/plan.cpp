@@ -64,7 +64,7 @@ Plan make_plan(const Problem &given) {
 
     const bool scratch = plan.kernel_dtype == DType::f16 || plan.kernel_dtype == DType::bf16;
     if (scratch)
-        plan.workspace_bytes = plan.length * sizeof(float);
+        plan.workspace_bytes = 2 * plan.length * sizeof(float);
     if (!plan.direct) {
         const std::size_t row_bytes = plan.length * sizeof(double);
         const std::size_t fitting = std::max<std::size_t>(tile_bytes / row_bytes, 1);

@@ -136,7 +136,9 @@ INLINE void reciprocal_limbs(DoubleDouble sum, double &hi, double &lo) {
     lo = r.low;
 }
 
-// One op over a batch of rows.
+// One op over a batch of rows. A row is written after the next one has been reduced: the latency of its sum and of the other's
+// shift is hidden behind the two loops. Not so for rows that would leave the first-level cache in between.
+constexpr std::size_t longest_delayed = 1024;
 template <class RowOp, class E> void each_row(const Rows &rows) noexcept {
     using C = Compute<E>;
     const char *x = static_cast<const char *>(rows.x);
@@ -148,6 +150,9 @@ template <class RowOp, class E> void each_row(const Rows &rows) noexcept {
     Scaling<C> current = scaling(*t);
     current.temperature = *t;
     C max = row_max(reinterpret_cast<const E *>(x), rows.length);
+    const bool delayed = rows.length <= longest_delayed;
+    Row<E> before{};
+    Stats before_stats{};
     for (std::size_t i = 0; i < rows.count; ++i) {
         if (*t != current.temperature) {
             current = scaling(*t);
@@ -159,12 +164,20 @@ template <class RowOp, class E> void each_row(const Rows &rows) noexcept {
         if constexpr (sizeof(E) == sizeof(C))
             row.e = row.y;
         else
-            row.e = rows.scratch;
-        RowOp::run(row);
+            row.e = rows.scratch + (i % 2) * rows.length;
+        const Stats stats = RowOp::reduction(row);
+        if (!delayed)
+            RowOp::write(row, stats);
+        else if (i > 0)
+            RowOp::write(before, before_stats);
+        before = row;
+        before_stats = stats;
         x += rows.x_row_stride_bytes;
         y += rows.y_row_stride_bytes;
         t += rows.temperature_stride;
     }
+    if (delayed)
+        RowOp::write(before, before_stats);
 }
 
 } // namespace

@@ -1,4 +1,4 @@
-// The operations: what each keeps of a row's reduction, and what it writes.
+// The operations: reduction() says what is kept of a row while its exponentials pass, write() what becomes of the row.
 #pragma once
 #include "rows/engine.hpp"
 
@@ -7,10 +7,11 @@ namespace {
 
 // y = e / sum. A row with NaN, +inf or nothing but -inf is NaN.
 struct Softmax {
-    template <class E> static INLINE void run(const Row<E> &row) {
+    template <class E> static INLINE Stats reduction(const Row<E> &row) {
+        return reduce(row, [&](std::size_t i, auto part, auto e) INLINE_LAMBDA { store(row.e + i, e, part); });
+    }
+    template <class E> static INLINE void write(const Row<E> &row, const Stats &stats) {
         using C = Compute<E>;
-        const Stats stats = reduce(row, [&](std::size_t i, auto part, auto e)
-                                            INLINE_LAMBDA { store(row.e + i, e, part); });
         if (!stats.regular)
             return fill(row.y, row.n, static_cast<C>(__builtin_nan("")));
         C hi, lo;
