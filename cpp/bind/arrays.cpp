@@ -141,8 +141,8 @@ std::vector<bool> parse_axis(const char *function, PyObject *axis, int ndim) {
             }
             throw py::error_already_set();
         }
-        if (ndim == 0 && (given == 0 || given == -1))
-            return;
+        if (ndim == 0 && !PyTuple_Check(axis) && (given == 0 || given == -1))
+            return; // as numpy's reductions have it
         const Py_ssize_t d = given < 0 ? given + ndim : given;
         if (d < 0 || d >= ndim) {
             const py::object error = py::module_::import("numpy.exceptions").attr("AxisError");
@@ -189,12 +189,10 @@ Operand parse_temperature(const char *function, PyObject *temperature, PyArrayOb
               "temperature has dtype " + dtype_text(descr) + ", expected a real number or an array of them");
     // Always a copy of our own: another thread, or the result itself, may write to the caller's.
     Operand operand;
-    {
-        const FpEnvironment environment;
-        operand.owner = owned(PyArray_FromArray(array(given), PyArray_DescrFromType(NPY_DOUBLE),
-                                                NPY_ARRAY_CARRAY | NPY_ARRAY_FORCECAST | NPY_ARRAY_ENSURECOPY |
-                                                    NPY_ARRAY_ENSUREARRAY));
-    }
+    const FpEnvironment environment; // the caller's may take subnormals for zeros
+    operand.owner = owned(PyArray_FromArray(array(given), PyArray_DescrFromType(NPY_DOUBLE),
+                                            NPY_ARRAY_CARRAY | NPY_ARRAY_FORCECAST | NPY_ARRAY_ENSURECOPY |
+                                                NPY_ARRAY_ENSUREARRAY));
     PyArrayObject *t = array(operand.owner);
     const auto *value = static_cast<const double *>(PyArray_DATA(t));
     for (npy_intp i = 0; i < PyArray_SIZE(t); ++i)

@@ -124,17 +124,28 @@ template <class E> __attribute__((noinline)) void fill(E *y, std::size_t n, Comp
                        INLINE_LAMBDA { store(y + i, broadcast<V>(value), part); });
 }
 
-// 1 / sum in two limbs of C.
-INLINE void reciprocal_limbs(DoubleDouble sum, float &hi, float &lo) {
-    const double r = 1 / sum.high;
-    hi = static_cast<float>(r);
-    lo = static_cast<float>(r - hi);
-}
-INLINE void reciprocal_limbs(DoubleDouble sum, double &hi, double &lo) {
-    const DoubleDouble r = reciprocal(sum);
-    hi = r.high;
-    lo = r.low;
-}
+// e -> e / sum, rounded once; a subnormal result is rounded twice, which may cost it another quarter of an ULP. The reciprocal has two
+// limbs, formed `lift` times too large: near the smallest normal number the product with the low one would be lost.
+template <class C> struct Normalise {
+    static constexpr double lift = sizeof(C) == 4 ? 0x1p64 : 0x1p200;
+    C hi, lo;
+
+    INLINE explicit Normalise(DoubleDouble sum) {
+        if constexpr (sizeof(C) == 4) {
+            const double r = lift / sum.high;
+            hi = static_cast<C>(r);
+            lo = static_cast<C>(r - hi);
+        } else {
+            const DoubleDouble r = reciprocal(sum);
+            hi = r.high * lift;
+            lo = r.low * lift;
+        }
+    }
+    template <class V> INLINE V operator()(V e) const {
+        const V y = scaled(e, broadcast<V>(hi), broadcast<V>(lo));
+        return mul(y, broadcast<V>(static_cast<C>(1 / lift)));
+    }
+};
 
 // One op over a batch of rows. A row is written after the next one has been reduced: the latency of its sum and of the other's
 // shift is hidden behind the two loops. Not so for rows that would leave the first-level cache in between.

@@ -6,7 +6,7 @@
 //   z = x * (1 / step) + C,  C = 1.5 * 2^m - K (N - b)   the low bits of z: table index; the rest: exponent relative to N - b
 //   n = z - C                                            an integer
 //   r = (x - n step) / T                                 exact up to the last rounding, abs(r) <= ln 2 / (2 K)
-//   s = scale * 2^(n / K) from the table,  e = s + s (r q(r))
+//   s = scale * 2^(n / K) from the table,  p = r + r^2 (c2 + c3 r + ...),  e = s + s p
 //
 // Valid while K * abs(N) < 2^(m - 1), m the mantissa bits: that is what exp_limit keeps. Beyond it, x - max is exact for every
 // x that matters (Sterbenz), so the maximum is subtracted first: Argument::careful, which also carries temperatures
@@ -22,19 +22,19 @@ namespace {
 // Largest abs(max) / T that is reduced directly.
 constexpr double exp_limit = 131072.0; // 2^17
 
-// bound_ulp is that of the kernel alone, in ULP of exp(x) and over every x and shift that a row can meet; tests/test_exp.py
-// sweeps them and fails if it is exceeded or stale.
+// bound_ulp is that of the kernel alone, in ULP of exp(x) and over every x and shift that a row can meet, worst_input an x that
+// comes within 0.02 of it; tests/test_exp.py sweeps them and fails if they are exceeded or stale.
 template <class C> struct ExpKernel;
 template <> struct ExpKernel<float> {
-    static constexpr int bias = 26;       // keeps e normal down to 2^-152 of the largest, where softmax is 0
+    static constexpr int bias = 30;        // keeps e, and s p, normal down to 2^-152 of the largest, where softmax is 0
     static constexpr int clamp_bits = 152; // what lies further below 2^shift is raised to there
-    static constexpr double bound_ulp = 0.65;
+    static constexpr double bound_ulp = has_fma ? 0.65 : 0.70;
     static constexpr double worst_input = 0;
 };
 template <> struct ExpKernel<double> {
-    static constexpr int bias = 56;
+    static constexpr int bias = 60;
     static constexpr int clamp_bits = 1077;
-    static constexpr double bound_ulp = 0.65;
+    static constexpr double bound_ulp = has_fma ? 0.65 : 0.70;
     static constexpr double worst_input = 0;
 };
 
@@ -135,9 +135,9 @@ template <class C, Argument argument> struct Exp {
 #pragma GCC unroll 8
         for (int i = Constants::degree - 3; i >= 0; --i)
             q = mul_add(q, r, broadcast<V>(Constants::coefficient[i]));
-        q = mul_add(q, r, broadcast<V>(C(1)));
+        const V p = mul_add(mul(r, r), q, r);
         const V s = add_to_exponent(lookup(table, z), z);
-        return mul_add(s, mul(q, r), s);
+        return mul_add(s, p, s);
     }
 };
 

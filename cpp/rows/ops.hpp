@@ -14,12 +14,7 @@ struct Softmax {
         using C = Compute<E>;
         if (!stats.regular)
             return fill(row.y, row.n, static_cast<C>(__builtin_nan("")));
-        C hi, lo;
-        reciprocal_limbs(stats.sum, hi, lo);
-        rewrite(row.e, row.y, row.n, [&](auto e) INLINE_LAMBDA {
-            using V = decltype(e);
-            return scaled(e, broadcast<V>(hi), broadcast<V>(lo));
-        });
+        rewrite(row.e, row.y, row.n, Normalise<C>(stats.sum));
     }
 };
 

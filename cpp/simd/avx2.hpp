@@ -8,6 +8,7 @@ namespace softlane::SOFTLANE_ISA {
 namespace {
 
 template <> constexpr int native_lanes<float> = 8;
+constexpr bool has_fma = true;
 constexpr int exp_unroll = 2; // vectors of 16 (8) lanes that the exponential works on at a time
 template <> constexpr int native_lanes<double> = 4;
 template <> struct Vec<float, 8> {

@@ -33,11 +33,9 @@ INLINE F64 sub_product(F64 x, F64 n, F64 hi, F64 lo) {
     const Product p = exact_product(n, hi);
     return sub(sub(sub(x, p.high), p.low), mul(n, lo));
 }
-// Formed 2^200 times too large: the low halves of a product near the smallest normal would underflow.
 INLINE F64 scaled(F64 e, F64 hi, F64 lo) {
-    const F64 up = native_broadcast(0x1p200);
-    const Product p = exact_product(e, mul(hi, up));
-    return mul(add(p.high, add(p.low, mul(e, mul(lo, up)))), native_broadcast(0x1p-200));
+    const Product p = exact_product(e, hi);
+    return add(p.high, add(p.low, mul(e, lo)));
 }
 
 } // namespace

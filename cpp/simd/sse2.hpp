@@ -8,6 +8,7 @@ namespace softlane::SOFTLANE_ISA {
 namespace {
 
 template <> constexpr int native_lanes<float> = 4;
+constexpr bool has_fma = false;
 constexpr int exp_unroll = 1; // vectors of 16 (8) lanes that the exponential works on at a time
 template <> constexpr int native_lanes<double> = 2;
 template <> struct Vec<float, 4> {

@@ -13,8 +13,8 @@
 //   mul_add(a, b, c)           a * b + c: one rounding where the instruction set has FMA, two where it has not
 //   max(a, b)                  a > b ? a : b; so NaN in either gives b, and so do two zeros
 //   sub_product(x, n, hi, lo)  x - n * hi - n * lo, where x - n * hi is representable: one rounding and the error of lo
-//   scaled(e, hi, lo)          e * (hi + lo), abs(lo) <= ulp(hi), one rounding: exact up to 2^-20 ULP unless the result is
-//                              below the smallest normal * 2^25, where it may be half an ULP more
+//   scaled(e, hi, lo)          e * (hi + lo), abs(lo) <= ulp(hi): one rounding, exact up to 2^-20 ULP, for results between
+//                              2^-90 and 2^100 (doubles: 2^-900 and 2^900)
 //   lookup(table, z)           the entry that the low bits of z choose; table is Table<T>, eight entries
 //   add_to_exponent(t, z)      the bits of t plus the bits of z << (mantissa bits - 3), as integers
 //   widen(v), narrow(v)        float to double, exactly; double to float

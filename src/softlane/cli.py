@@ -106,7 +106,7 @@ def cell_text(cell: dict[str, Any], own: dict[str, Any]) -> str:
         error = f"{digits(cell['max_ulp'])} ULP  "
     ratio = f"{cell['ns_per_call']['median'] / own['ns_per_call']['median']:.2f}x"
     if loses(cell, own):
-        ratio = f"[bold red]{ratio} softlane slower[/]"
+        ratio = f"[bold red]{ratio}, faster[/]"
     return f"{times['min']}  {times['median']} ({times['p10']}-{times['p90']})\n{error}{ratio}"
 
 

@@ -1,0 +1,12 @@
+"""Sphinx: Markdown by MyST, docstrings by numpydoc. Build: sphinx-build -W docs docs/_build."""
+
+from importlib.metadata import version
+
+project = "softlane"
+author = "The softlane developers"
+copyright = "2026, The softlane developers"
+release = version("softlane")
+extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]
+exclude_patterns = ["_build"]
+html_theme = "alabaster"
+numpydoc_show_class_members = False

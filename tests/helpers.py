@@ -1,0 +1,130 @@
+"""What several test files share: dtypes, an independent softmax, comparisons, memory layouts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from softlane import _core
+from softlane._oracle import ulp_error
+
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+DTYPES = {
+    "float16": np.dtype(np.float16),
+    "bfloat16": BFLOAT16,
+    "float32": np.dtype(np.float32),
+    "float64": np.dtype(np.float64),
+}
+EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES.keys())
+LEVELS: tuple[str, ...] = _core._isa_supported()
+FMA_LEVELS = tuple(level for level in LEVELS if level in ("avx512", "avx2", "neon"))
+
+
+@contextmanager
+def level(name: str) -> Iterator[None]:
+    """The active instruction-set level is `name` inside the block."""
+    former = _core._use_isa(name)
+    try:
+        yield
+    finally:
+        _core._use_isa(former)
+
+
+def promised_ulp(dtype: np.dtype, temperature: float = 1.0) -> float:
+    """The bound that is promised for a result of this dtype."""
+    if dtype.itemsize == 2:
+        return 0.51
+    return 3.0 if temperature == 1 else 3.5
+
+
+def plain_softmax(x, axis=-1, temperature=1.0, where=None) -> np.ndarray:
+    """Softmax by its definition in long double, with the interface's edge rules and no others."""
+    x = np.asarray(x).astype(np.longdouble)
+    if axis is None or x.ndim == 0:
+        axes = tuple(range(x.ndim))
+    else:
+        axes = tuple(a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
+    t = np.asarray(temperature, np.longdouble)
+    if t.ndim < x.ndim:
+        rows = tuple(n for a, n in enumerate(x.shape) if a not in axes)
+        t = np.expand_dims(np.broadcast_to(t, rows), axes) if t.ndim else t
+    keep = np.broadcast_to(True if where is None else where, x.shape)
+    with np.errstate(all="ignore"):
+        kept = np.where(keep, x, -np.inf)
+        e = np.exp((kept - kept.max(axis=axes, keepdims=True, initial=-np.inf)) / t)
+        y = e / e.sum(axis=axes, keepdims=True)
+    return np.where(keep, y, 0)
+
+
+def assert_accurate(got, want, dtype: np.dtype, bound: float | None = None) -> None:
+    """`got` has dtype and shape and lies within the bound; NaN exactly where due."""
+    assert got.dtype == dtype and got.dtype.isnative
+    assert got.shape == want.shape
+    worst = np.max(ulp_error(np.asarray(got), want), initial=0)
+    assert worst <= (promised_ulp(dtype) if bound is None else bound)
+
+
+def bits(array) -> bytes:
+    """The values' bytes in C order and native byte order, whatever the layout."""
+    array = np.asarray(array)
+    return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="))).tobytes()
+
+
+def _spread(shape: tuple[int, ...], dtype: np.dtype, step: int, last: int) -> np.ndarray:
+    """An array that takes every step-th (on the last axis every last-th) element of its buffer."""
+    steps = ((step,) * len(shape) + (last,))[-len(shape) :] if shape else ()
+    whole = np.zeros([n * abs(step) for n, step in zip(shape, steps, strict=True)], dtype)
+    return whole[(*(slice(None, None, step) for step in steps), ...)]
+
+
+def _unaligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    return np.zeros(math.prod(shape) * dtype.itemsize + 1, np.uint8)[1:].view(dtype).reshape(shape)
+
+
+def _field(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Strides that are no multiple of the item size (a field of a packed record)."""
+    spec = {"names": ["v"], "formats": [dtype], "offsets": [1], "itemsize": dtype.itemsize + 1}
+    return np.zeros(shape, np.dtype(spec))["v"]
+
+
+def _transposed(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    return (
+        np.moveaxis(np.zeros(shape[1:] + shape[:1], dtype), -1, 0) if shape else np.zeros((), dtype)
+    )
+
+
+# Writable zeros of a shape and dtype, one maker for each way to lie in memory.
+LAYOUTS: dict[str, Callable[[tuple[int, ...], np.dtype], np.ndarray]] = {
+    "C": lambda shape, dtype: np.zeros(shape, dtype),
+    "fortran": lambda shape, dtype: np.zeros(shape, dtype, order="F"),
+    "first_axis_fastest": _transposed,
+    "reversed": lambda shape, dtype: _spread(shape, dtype, -1, -1),
+    "last_reversed": lambda shape, dtype: _spread(shape, dtype, 1, -1),
+    "every_second": lambda shape, dtype: _spread(shape, dtype, 2, 2),
+    "every_third_back": lambda shape, dtype: _spread(shape, dtype, -3, -3),
+    "gaps_between_rows": lambda shape, dtype: _spread(shape, dtype, 2, 1),
+    "odd_strides": _field,
+    "unaligned": _unaligned,
+    "swapped": lambda shape, dtype: np.zeros(shape, dtype.newbyteorder("S")),
+}
+EVERY_LAYOUT = pytest.mark.parametrize("layout", LAYOUTS)
+
+
+def laid_out(values: np.ndarray, layout: str) -> np.ndarray:
+    """The same values in another memory layout."""
+    array = LAYOUTS[layout](values.shape, values.dtype)
+    array[...] = values
+    return array
+
+
+def sample(
+    shape: tuple[int, ...], dtype: np.dtype, seed: int = 0, scale: float = 4.0
+) -> np.ndarray:
+    """Logits N(0, scale^2)."""
+    normal = np.random.default_rng(seed).standard_normal(shape)
+    return np.asarray(normal * scale).astype(dtype)

@@ -1,0 +1,251 @@
+"""What the accuracy tests need beyond softlane._oracle: Arb, all levels at once, hard rows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from flint import arb, ctx
+from helpers import FMA_LEVELS, LEVELS, level
+
+from softlane import _core
+from softlane._oracle import two_product, two_sum, ulp_error, wide_float
+
+FACTS = _core._exp_facts()
+# Softmax is 0 this far below the maximum; numbers are subnormal this many binades below 1.
+DEPTH = {"float16": 18.0, "bfloat16": 93.0, "float32": 104.0, "float64": 746.0}
+SUBNORMAL = {"float16": 14, "bfloat16": 126, "float32": 126, "float64": 1022}
+LN2 = np.log(2.0)
+THREADS = 2
+np.empty(2**24, np.uint8)  # glibc keeps what is smaller than the largest release: no page faults
+# The kernel's exponentials carry a constant factor; here exp(x) is 1 over it.
+MANTISSA_ONE = {name: -np.log(facts["scale"]) for name, facts in FACTS.items()}
+
+
+# Arb
+
+
+def long_double(values: Iterable[arb]) -> np.ndarray:
+    """The midpoints, rounded to 64 bits; at the precision used here their radii are far below."""
+    high, low, exponent = [], [], []
+    for value in values:
+        mantissa, power = (int(part) for part in value.mid().man_exp())
+        surplus = max(mantissa.bit_length() - 64, 0)
+        mantissa = (mantissa + (1 << surplus >> 1)) >> surplus
+        high.append(float(mantissa >> 32))
+        low.append(float(mantissa & 0xFFFF_FFFF))
+        exponent.append(power + surplus)
+    wide = wide_float()
+    return np.ldexp(np.array(high, wide) * wide(2**32) + np.array(low, wide), exponent)
+
+
+with ctx.workprec(256):
+    _ln2 = long_double([arb.const_log2()])[0]
+    _upper, _lower = float(_ln2), float(_ln2 - float(_ln2))
+    _ln2_rest = long_double([arb.const_log2() - arb(_upper) - arb(_lower)])[0]
+
+
+def exp_reference(x: np.ndarray, shift: np.ndarray | int) -> np.ndarray:
+    """scale * exp(x) * 2^(bias - shift): what the kernel approximates.
+
+    In float64 for float32 x, in long double for float64 x, with a relative error below 2^-46
+    (2^-62) for shifts up to 100 above the element's own.
+    """
+    facts = FACTS[x.dtype.name]
+    if x.dtype == np.float32:
+        high = float(np.float32(LN2))  # 24 bits: its products with shifts below 2^29 are exact
+        low = float(_ln2 - high)
+        reduced = (x.astype(np.float64) - shift * high) - shift * low
+        return np.exp(reduced) * (facts["scale"] * 2.0 ** facts["bias"])
+    n = np.asarray(shift).astype(_ln2.dtype)
+    product, product_rest = two_product(n, _ln2)
+    reduced, rest = two_sum(x.astype(_ln2.dtype), -product)
+    e = np.exp(reduced)
+    e = e + e * (rest - product_rest - n * _ln2_rest)
+    return np.ldexp(e * facts["scale"] + e * facts["scale_low"], facts["bias"])
+
+
+# Levels
+
+_one_level_at_a_time = threading.Lock()  # the active level belongs to the process
+
+
+def on_levels(
+    evaluate: Callable[[], np.ndarray], levels: Iterable[str] = LEVELS
+) -> dict[str, np.ndarray]:
+    """The results of a function on each level; several threads may be here."""
+    results = {}
+    with _one_level_at_a_time:
+        for name in levels:
+            with level(name):
+                results[name] = evaluate()
+    return results
+
+
+def errors_by_level(results: dict[str, np.ndarray], exact: np.ndarray) -> dict[str, np.ndarray]:
+    """Each level's errors in ULP; asserts that the levels with FMA have the same bits."""
+    errors: dict[str, np.ndarray] = {}
+    for name, result in results.items():
+        bits = result.view(f"u{result.itemsize}")
+        twins = (n for n in errors if np.array_equal(bits, results[n].view(bits.dtype)))
+        twin = next(twins, None)
+        if name in FMA_LEVELS[1:] and FMA_LEVELS[0] in errors:
+            assert twin == FMA_LEVELS[0], f"{name} has other bits"
+        errors[name] = ulp_error(result, exact) if twin is None else errors[twin]
+    return errors
+
+
+# Rows
+
+
+class Rows(NamedTuple):
+    x: np.ndarray  # (rows, n)
+    where: np.ndarray | None = None
+
+
+def _normal(dtype: np.dtype, rng: np.random.Generator) -> Iterator[Rows]:
+    for spread in (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100):
+        yield Rows((rng.standard_normal((150, 1000)) * spread).astype(dtype))
+
+
+def _short(dtype: np.dtype, rng: np.random.Generator, count: int = 12_000) -> Iterator[Rows]:
+    for n in range(2, 17):
+        for width in (1.0, 10.0, 0.9 * DEPTH[dtype.name]):
+            centre = rng.uniform(-100, 100, (count, 1))
+            yield Rows((centre + width * rng.random((count, n))).astype(dtype))
+
+
+def _lengths(dtype: np.dtype, rng: np.random.Generator) -> Iterator[Rows]:
+    powers = [2**k + step for k in range(9, 21) for step in (-1, 0, 1)]
+    for n in [*range(1, 301), *powers]:
+        yield Rows((4 * rng.standard_normal((3 if n <= 300 else 1, n))).astype(dtype))
+
+
+def _equal(dtype: np.dtype, rng: np.random.Generator) -> Iterator[Rows]:
+    """All elements the same, and 1 to 8 ties above the others."""
+    for n in (1, 2, 3, 5, 7, 16, 17, 100, 1000, 4095, 65537):
+        yield Rows(np.broadcast_to(rng.uniform(-50, 50, (8, 1)).astype(dtype), (8, n)))
+    for ties in range(1, 9):
+        x = 2 - 6 * rng.random((400, 40))
+        x[:, :ties] = 2.5
+        yield Rows(rng.permuted(x, axis=1).astype(dtype))
+
+
+def _one_hot(dtype: np.dtype, rng: np.random.Generator) -> Iterator[Rows]:
+    for height in (1e-3, 1.0, 5.0, 17.0, 20.0, 80.0, 88.0, 103.0, 700.0, 745.0, 1e4):
+        yield Rows((height * np.eye(37) + rng.uniform(-20, 20)).astype(dtype))
+
+
+def _ladders(dtype: np.dtype, rng: np.random.Generator) -> Iterator[Rows]:
+    """Differences to the maximum that lie in one binade each, and in all of them."""
+    for power in range(-30, 10):
+        top = rng.uniform(-100, 100, (12, 1))
+        yield Rows(np.hstack([top, top - 2.0**power * (1 + rng.random((12, 40)))]).astype(dtype))
+    steps = 2.0 ** np.arange(-30, 10)
+    steps = steps * (1 + rng.random((100, 40)))
+    yield Rows((rng.uniform(-100, 100, (100, 1)) - steps).astype(dtype))
+
+
+def _offsets(dtype: np.dtype, rng: np.random.Generator) -> Iterator[Rows]:
+    """Logits far from 0; beyond a limit the kernel subtracts the maximum."""
+    limit = FACTS[dtype.name]["limit"]
+    for size in (1e3, 1e5, *(limit + np.array([-16, -1, 0, 1, 16])), 1e6, 1e7, 1e15, 1e30):
+        for offset in (-size, size):
+            yield Rows((offset + 4 * rng.standard_normal((20, 500))).astype(dtype))
+            yield Rows((offset + 30 * rng.standard_normal((20, 50))).astype(dtype))
+
+
+def _one_lane(dtype: np.dtype, rng: np.random.Generator) -> Iterator[Rows]:
+    """2 to 8 dominant elements that all fall into one of the virtual lanes of the sum."""
+    for dominant in range(2, 9):
+        x = rng.uniform(-30, -20, (500, 16 * 9)) + rng.uniform(-60, 60, (500, 1))
+        columns = rng.integers(16, size=(500, 1)) + 16 * np.arange(dominant)
+        near = np.take_along_axis(x, columns, 1) + rng.uniform(22, 23, (500, dominant))
+        np.put_along_axis(x, columns, near, 1)
+        yield Rows(x.astype(dtype))
+
+
+def _binade_edges(dtype: np.dtype, rng: np.random.Generator) -> Iterator[Rows]:
+    """e_max and e have mantissas just above 1, y just below 2: an ULP of e counts double in y."""
+    for n in (2, 3, 4, 8, 17):
+        below = rng.integers(1, int(DEPTH[dtype.name] / LN2), (12_000, n))
+        below[:, 0] = 0
+        x = (rng.integers(-60, 60, (12_000, 1)) - below) * LN2 + 0.1 * rng.random((12_000, n))
+        yield Rows((x + MANTISSA_ONE.get(dtype.name, MANTISSA_ONE["float32"])).astype(dtype))
+
+
+def _lowest(dtype: np.dtype, rng: np.random.Generator) -> Iterator[Rows]:
+    """Results in the lowest normal binades, and below."""
+    smallest_normal = SUBNORMAL[dtype.name] * LN2
+    for least, most in ((-3, 0), (0, DEPTH[dtype.name] - smallest_normal)):
+        for n in (2, 3, 9):
+            below = smallest_normal + rng.uniform(least, most, (12_000, n))
+            below[:, 0] = 0
+            yield Rows((rng.uniform(-20, 20, (12_000, 1)) - below).astype(dtype))
+
+
+def _worst_exponentials(dtype: np.dtype, rng: np.random.Generator) -> Iterator[Rows]:
+    """Pairs of the largest exp errors, of opposite sign in the sum and in the element."""
+    lowest = SUBNORMAL[dtype.name]
+    for shift in (0, 2, -7):
+        tops = hard_arguments(dtype, shift, 30, rng)
+        for below in (1, 2, 3, 5, 8, 13, 21, *range(lowest - 4, lowest + 1)):
+            lows = hard_arguments(dtype, shift - below, 50, rng)
+            for top, low in zip(tops, reversed(lows), strict=True):
+                yield Rows(np.stack([np.repeat(top, len(low)), np.tile(low, len(top))], axis=1))
+
+
+def hard_arguments(
+    dtype: np.dtype, shift: int, count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The arguments whose exp is most too small, and most too large: `count` from each level.
+
+    They lie where the mantissa of the exponential is just above 1 and an ULP of it weighs most.
+    """
+    samples = 400_000 if dtype == np.float32 else 60_000
+    x = shift * LN2 + MANTISSA_ONE[dtype.name] + 0.1 * rng.random(samples)
+    x = np.unique(x.astype(dtype))
+    exact = exp_reference(x, shift)
+    small, large = [], []
+    for e in on_levels(lambda: _core._exp(x, shift)).values():
+        order = np.argsort((e - exact) / exact)
+        small.append(x[order[:count]])
+        large.append(x[order[-count:]])
+    return np.unique(np.concatenate(small)), np.unique(np.concatenate(large))
+
+
+def _infinite(dtype: np.dtype, rng: np.random.Generator) -> Iterator[Rows]:
+    """A few finite elements among 100,000 that are -inf."""
+    for finite in (1, 2, 3, 50):
+        x = np.full((2, 100_000), -np.inf)
+        x[:, rng.permutation(100_000)[:finite]] = 3 * rng.standard_normal((2, finite))
+        yield Rows(x.astype(dtype))
+    yield Rows(np.r_[0.0, np.full(100_000, -np.inf)].astype(dtype)[None])
+
+
+def _masked(dtype: np.dtype, rng: np.random.Generator) -> Iterator[Rows]:
+    """What is masked holds NaN, infinities and values above the rest."""
+    for n in (3, 16, 40, 1000):
+        x = 10 * rng.standard_normal((200, n))
+        where = rng.random((200, n)) < rng.random((200, 1))
+        x[~where] = rng.choice([np.nan, np.inf, -np.inf, 1e4, 0.0], (~where).sum())
+        yield Rows(x.astype(dtype), where)
+
+
+FAMILIES: dict[str, Callable[[np.dtype, np.random.Generator], Iterator[Rows]]] = {
+    "normal": _normal,
+    "short": _short,
+    "lengths": _lengths,
+    "equal": _equal,
+    "one_hot": _one_hot,
+    "ladders": _ladders,
+    "offsets": _offsets,
+    "one_lane": _one_lane,
+    "binade_edges": _binade_edges,
+    "lowest": _lowest,
+    "worst_exponentials": _worst_exponentials,
+    "infinite": _infinite,
+    "masked": _masked,
+}
