@@ -1,9 +1,12 @@
-// Speed and error of the ways to build the float32 kernel that were considered: table size, degree, table of errors or common
-// scale, and the summation. The chosen ones are rows/exp.hpp and rows/sum.hpp; docs/design.md holds what this printed.
+// Speed and error of the ways to build the float32 kernel that were considered: table size, degree,
+// table of errors or common scale, and the summation. The chosen ones are rows/exp.hpp and
+// rows/sum.hpp; docs/design.md holds what this printed.
 //
 //   for isa in avx2 avx512; do
-//     g++ -std=c++17 -O3 -ffp-contract=off -Wno-uninitialized -Wno-maybe-uninitialized -Icpp -DSOFTLANE_ISA=$isa \
-//         -DSIMD="\"simd/$isa.hpp\"" -m<the flags of CMakeLists.txt> bench/candidates.cpp -o candidates && ./candidates
+//     g++ -std=c++17 -O3 -ffp-contract=off -Wno-uninitialized -Wno-maybe-uninitialized -Icpp
+//     -DSOFTLANE_ISA=$isa \
+//         -DSIMD="\"simd/$isa.hpp\"" -m<the flags of CMakeLists.txt> bench/candidates.cpp -o
+//         candidates && ./candidates
 //   done
 #include <algorithm>
 #include <chrono>
@@ -58,7 +61,8 @@ template <int K> INLINE V exponent(V t, V z) {
 #endif
 }
 
-// K entries of 2^(k/K) with a table of their rounding errors, polynomial of the given degree (Taylor: enough to compare).
+// K entries of 2^(k/K) with a table of their rounding errors, polynomial of the given degree
+// (Taylor: enough to compare).
 template <int K, int degree> struct WithErrors {
     float words[K], errors[K];
     Lookup<K> table, error;
@@ -83,7 +87,8 @@ template <int K, int degree> struct WithErrors {
         lo = static_cast<float>(step - hi);
         offset = static_cast<float>(0x1.8p23 + K * 26);
         lowest = -105.0f;
-        // Of exp on the interval, economised: the last coefficient takes up the mean of the next term.
+        // Of exp on the interval, economised: the last coefficient takes up the mean of the next
+        // term.
         const double r2 = step * step / 4;
         c[1] = static_cast<float>(1.0 / 6 + (degree == 3 ? r2 * 0.5 / 120 : r2 * 0.83 / 120));
         c[2] = static_cast<float>(1.0 / 24 + r2 * 0.5 / 720);
@@ -95,7 +100,8 @@ template <int K, int degree> struct WithErrors {
         else {
             x = max(broadcast<V>(lowest), x);
             const V z = mul_add(x, broadcast<V>(steps), broadcast<V>(offset));
-            const V r = sub_product(x, sub(z, broadcast<V>(offset)), broadcast<V>(hi), broadcast<V>(lo));
+            const V r =
+                sub_product(x, sub(z, broadcast<V>(offset)), broadcast<V>(hi), broadcast<V>(lo));
             V q = broadcast<V>(c[degree - 2]);
             for (int i = degree - 3; i >= 0; --i)
                 q = mul_add(q, r, broadcast<V>(c[i]));
@@ -199,7 +205,8 @@ template <class S, class E> double row_error(const E &exp) {
             exact += std::exp(static_cast<long double>(w));
         for (int i = 0; i < 64; ++i) {
             const float y = std::fmaf(e[i], hi, e[i] * lo);
-            const double truth = static_cast<double>(std::exp(static_cast<long double>(x[i])) / exact);
+            const double truth =
+                static_cast<double>(std::exp(static_cast<long double>(x[i])) / exact);
             worst = std::max(worst, std::abs(y - truth) / ulp_of(truth));
         }
     }
@@ -233,7 +240,8 @@ template <class Run> double nanoseconds(Run run) {
     return std::chrono::duration<double, std::nano>(Clock::now() - begin).count() / 200;
 }
 
-template <class S, class E> void report(const char *name, const char *sum, const E &exp, double scale) {
+template <class S, class E>
+void report(const char *name, const char *sum, const E &exp, double scale) {
     constexpr std::size_t n = 4096;
     alignas(64) static float x[n], y[n];
     std::mt19937_64 random(3);
@@ -249,9 +257,12 @@ template <class S, class E> void report(const char *name, const char *sum, const
         whole.push_back(nanoseconds([&] { softmax<S>(exp, x, y, n); }));
         reference.push_back(nanoseconds([&] { softmax<SumChosen>(Chosen{}, x, y, n); }));
     }
-    const auto best = [](const std::vector<double> &v) { return *std::min_element(v.begin(), v.end()); };
-    std::printf("%-28s %-26s %7.3f %9.3f %8.2f %10.2f %10.2f\n", name, sum, best(alone) / n, best(whole) / n,
-                best(whole) / best(reference), exp_error(exp, scale), row_error<S>(exp));
+    const auto best = [](const std::vector<double> &v) {
+        return *std::min_element(v.begin(), v.end());
+    };
+    std::printf("%-28s %-26s %7.3f %9.3f %8.2f %10.2f %10.2f\n", name, sum, best(alone) / n,
+                best(whole) / n, best(whole) / best(reference), exp_error(exp, scale),
+                row_error<S>(exp));
     std::fflush(stdout);
 }
 
@@ -260,14 +271,20 @@ template <class S, class E> void report(const char *name, const char *sum, const
 
 int main() {
     using namespace softlane::SOFTLANE_ISA;
-    std::printf("%-28s %-26s %7s %9s %8s %10s %10s\n", "exp", "sum", "exp ns", "row ns", "/chosen", "exp ULP", "row ULP");
-    report<SumChosen>("K=8, degree 4, scaled table", "compensated", Chosen{}, ExpConstants<float>::scale);
+    std::printf("%-28s %-26s %7s %9s %8s %10s %10s\n", "exp", "sum", "exp ns", "row ns", "/chosen",
+                "exp ULP", "row ULP");
+    report<SumChosen>("K=8, degree 4, scaled table", "compensated", Chosen{},
+                      ExpConstants<float>::scale);
     report<SumChosen>("K=8, degree 4, error table", "compensated", WithErrors<8, 4>{}, 1);
     report<SumChosen>("K=8, degree 3, error table", "compensated", WithErrors<8, 3>{}, 1);
     report<SumChosen>("K=16, degree 3, error table", "compensated", WithErrors<16, 3>{}, 1);
-    report<SumPlain>("K=8, degree 4, scaled table", "float throughout", Chosen{}, ExpConstants<float>::scale);
-    report<SumFloat4>("K=8, degree 4, scaled table", "2 float levels, double", Chosen{}, ExpConstants<float>::scale);
-    report<SumFloat2>("K=8, degree 4, scaled table", "1 float level, double", Chosen{}, ExpConstants<float>::scale);
-    report<SumDouble>("K=8, degree 4, scaled table", "double", Chosen{}, ExpConstants<float>::scale);
+    report<SumPlain>("K=8, degree 4, scaled table", "float throughout", Chosen{},
+                     ExpConstants<float>::scale);
+    report<SumFloat4>("K=8, degree 4, scaled table", "2 float levels, double", Chosen{},
+                      ExpConstants<float>::scale);
+    report<SumFloat2>("K=8, degree 4, scaled table", "1 float level, double", Chosen{},
+                      ExpConstants<float>::scale);
+    report<SumDouble>("K=8, degree 4, scaled table", "double", Chosen{},
+                      ExpConstants<float>::scale);
     return 0;
 }

@@ -3,18 +3,19 @@
     python bench/fit_exp.py            print the header
     python bench/fit_exp.py --check    exit with status 1 if the committed header differs
 
-The kernel evaluates scale * 2^(k/K) * (1 + r * q(r)), q(r) = 1 + c2*r + c3*r^2 + ..., on |r| <= ln 2 / (2 K), where K is
-the size of the table of scale * 2^(k/K).
+The kernel evaluates scale * 2^(k/K) * (1 + r * q(r)), q(r) = 1 + c2*r + c3*r^2 + ..., on |r| <=
+ln 2 / (2 K), where K is the size of the table of scale * 2^(k/K).
 
-The scale: a row's exponentials are only ever compared with their own sum, so all of them may carry a common factor. It is
-chosen so that all K table entries happen to lie close to representable numbers: the first of `CANDIDATES` consecutive
-numbers from 1 (which is all of them for float32, up to a rotation of the table) with the smallest spread of the rounding
-errors, which a factor within one ULP then centres. The table is thereby accurate to 1/20 ULP and needs no second table
-of its errors.
+The scale: a row's exponentials are only ever compared with their own sum, so all of them may
+carry a common factor. It is chosen so that all K table entries happen to lie close to
+representable numbers: the first of `CANDIDATES` consecutive numbers from 1 (which is all of them
+for float32, up to a rotation of the table) with the smallest spread of the rounding errors, which
+a factor within one ULP then centres. The table is thereby accurate to 1/20 ULP and needs no
+second table of its errors.
 
-The c's are the least-squares fit of exp(r) on Chebyshev nodes, which is within a few percent of the minimax polynomial.
-They are rounded one after the other, c2 first, and the rest fitted again each time, so that they make good the rounding of
-those before.
+The c's are the least-squares fit of exp(r) on Chebyshev nodes, which is within a few percent of
+the minimax polynomial. They are rounded one after the other, c2 first, and the rest fitted again
+each time, so that they make good the rounding of those before.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def scaled_table(bits: int) -> tuple[mpf, list[mpf], mpf]:
     one = 2 ** (bits - 1)
     last = int(one * (2 / exact[-1] - 1))  # beyond, the last entry would reach 2
     j = np.arange(min(CANDIDATES, last), dtype=np.uint64)
-    # The fraction of (one + j) * 2^(k/K), as a signed 64-bit fixed-point number: distance to the nearest integer.
+    # (one + j) * 2^(k/K) minus the nearest integer, as a signed fixed-point number of 64 bits.
     errors = []
     for value in exact:
         base = int(mp.nint(mp.ldexp(mp.frac(value * one), 64))) % 2**64
@@ -83,9 +84,7 @@ def scaled_table(bits: int) -> tuple[mpf, list[mpf], mpf]:
     centre = (max(e[best] for e in errors) + min(e[best] for e in errors)) / 2
     scale = (mpf(one + best) - mpf(float(centre))) / one
     table = [rounded(mpf(one + best) * value / one, bits) for value in exact]
-    worst = max(
-        abs(t / (scale * value) - 1) for t, value in zip(table, exact, strict=True)
-    )
+    worst = max(abs(t / (scale * value) - 1) for t, value in zip(table, exact, strict=True))
     return scale, table, worst * mpf(2) ** bits
 
 
@@ -102,13 +101,14 @@ def block(name: str, ctype: str, degree: int, bits: int) -> str:
     step = mp.log(2) / TABLE_SIZE
     hi = rounded(step, bits)
     lo = rounded(step - hi, bits)
+    steps = rounded(1 / step, bits)
     scale_hi = rounded(scale, 53)
     lines = [
         f"template <> struct ExpConstants<{ctype}> {{",
         f"    static constexpr int degree = {degree};",
         f"    static constexpr double scale = {hex_float(scale_hi, '')};",
         f"    static constexpr double scale_low = {hex_float(rounded(scale - scale_hi, 53), '')};",
-        f"    static constexpr {ctype} steps_per_unit = {hex_float(rounded(1 / step, bits), suffix)};",
+        f"    static constexpr {ctype} steps_per_unit = {hex_float(steps, suffix)};",
         f"    static constexpr {ctype} step_hi = {hex_float(hi, suffix)};",
         f"    static constexpr {ctype} step_lo = {hex_float(lo, suffix)};",
         f"    static constexpr {ctype} coefficient[] = {{",
@@ -133,10 +133,10 @@ def header() -> str:
     return f"""\
 // Tables and coefficients of the exponential. Made by bench/fit_exp.py; do not edit.
 //
-// table[k] holds the bits of scale * 2^(k/K) minus k << (mantissa bits - log2 K), so that adding the bits of the reduced
-// argument, shifted by as much, yields scale * 2^(n/K) with its exponent. The scale is common to a whole row and cancels
-// in it; it is what makes every entry land next to a representable number. steps_per_unit = K / ln 2; step_hi + step_lo =
-// ln 2 / K.
+// table[k] holds the bits of scale * 2^(k/K) minus k << (mantissa bits - log2 K), so that
+// adding the bits of the reduced argument, shifted by as much, yields scale * 2^(n/K) with its
+// exponent. The scale is common to a whole row and cancels in it; it is what makes every entry
+// land next to a representable number. steps_per_unit = K / ln 2; step_hi + step_lo = ln 2 / K.
 #pragma once
 #include "simd/lanes.hpp"
 

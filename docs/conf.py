@@ -1,11 +1,11 @@
 """Sphinx: Markdown by MyST, docstrings by numpydoc. Build: sphinx-build -W docs docs/_build."""
 
-from importlib.metadata import version
+import importlib.metadata
 
 project = "softlane"
 author = "The softlane developers"
 copyright = "2026, The softlane developers"
-release = version("softlane")
+version = release = importlib.metadata.version("softlane")
 extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build"]
 html_theme = "alabaster"

@@ -181,7 +181,6 @@ def test_sub_product_rounds_once(real, isa):
 @EVERY_TYPE
 def test_scaled_rounds_once(real, isa):
     rng = np.random.default_rng(6)
-    info = np.finfo(real)
     size = (600, LANES[real])
     hi = (1 + rng.random((600, 1))).astype(real) * real(2.0**-20)
     lo = ((rng.random((600, 1)) - 0.5) * np.spacing(hi)).astype(real)
@@ -190,12 +189,8 @@ def test_scaled_rounds_once(real, isa):
     powers = rng.integers(low, high, size)
     powers[:200] = rng.integers(-30, 30, (200, LANES[real]))
     e = np.ldexp((1 + rng.random(size)).astype(real), powers)
-    e[:4] = [[0], [info.smallest_subnormal], [info.tiny], [2.0**20]]
+    e[0], e[1] = 0, 2.0**20
     got = run("scaled", e, hi, lo)
     triples = zip(e.flat, hi.flat, lo.flat, strict=True)
     exact = [Fraction(float(a)) * (Fraction(float(b)) + Fraction(float(c))) for a, b, c in triples]
-    small = np.array([value < float(info.tiny) * 2**25 for value in exact])
-    error = error_in_ulps(got, exact)
-    assert np.count_nonzero(small) > 100
-    assert np.all(error[~small] <= 0.5 + 2.0**-20)
-    assert np.all(error <= 1.0)
+    assert np.all(error_in_ulps(got, exact) <= 0.5 + 2.0**-20)

@@ -51,8 +51,10 @@ Bounds bounds(PyArrayObject *a) {
     return {begin, end};
 }
 
-// Strides of `a`, right-aligned against the dimensions `target`, 0 where it is broadcast; false if it does not fit.
-bool broadcast_strides(PyArrayObject *a, const std::vector<npy_intp> &target, std::vector<std::ptrdiff_t> &strides) {
+// Strides of `a`, right-aligned against the dimensions `target`, 0 where it is broadcast; false if
+// it does not fit.
+bool broadcast_strides(PyArrayObject *a, const std::vector<npy_intp> &target,
+                       std::vector<std::ptrdiff_t> &strides) {
     const int missing = static_cast<int>(target.size()) - PyArray_NDIM(a);
     if (missing < 0)
         return false;
@@ -78,14 +80,20 @@ std::string shape_text(const PyArrayObject *a) {
     return tuple_text(PyArray_NDIM(array), PyArray_DIMS(array));
 }
 
-std::string dtype_text(PyArray_Descr *descr) { return text_of(reinterpret_cast<PyObject *>(descr)); }
+std::string dtype_text(PyArray_Descr *descr) {
+    return text_of(reinterpret_cast<PyObject *>(descr));
+}
 
 std::optional<DType> dtype_of(PyArray_Descr *descr) {
     switch (descr->type_num) {
-    case NPY_HALF: return DType::f16;
-    case NPY_FLOAT: return DType::f32;
-    case NPY_DOUBLE: return DType::f64;
-    default: break;
+    case NPY_HALF:
+        return DType::f16;
+    case NPY_FLOAT:
+        return DType::f32;
+    case NPY_DOUBLE:
+        return DType::f64;
+    default:
+        break;
     }
     if (is_bfloat16(descr))
         return DType::bf16;
@@ -100,12 +108,15 @@ py::object as_array(const char *function, const char *what, PyObject *object) {
         return py::reinterpret_steal<py::object>(made);
     // The cause stays chained: it is what the object's own conversion had to say.
     py::error_already_set cause;
-    if (!cause.matches(PyExc_TypeError) && !cause.matches(PyExc_ValueError) && !cause.matches(PyExc_RuntimeError))
+    if (!cause.matches(PyExc_TypeError) && !cause.matches(PyExc_ValueError) &&
+        !cause.matches(PyExc_RuntimeError))
         throw cause;
     PyObject *type = cause.matches(PyExc_ValueError) ? PyExc_ValueError : PyExc_TypeError;
-    const std::string text = std::string(function) + ": " + what + " of type " + Py_TYPE(object)->tp_name +
-                             " does not convert to an array (" + text_of(cause.value().ptr()) +
-                             "); convert it first, e.g. a torch tensor by .detach().cpu(), a bfloat16 one by .float() as well";
+    const std::string text = std::string(function) + ": " + what + " of type " +
+                             Py_TYPE(object)->tp_name + " does not convert to an array (" +
+                             text_of(cause.value().ptr()) +
+                             "); convert it first, e.g. a torch tensor by .detach().cpu(), a "
+                             "bfloat16 one by .float() as well";
     py::raise_from(cause, type, text.c_str());
     throw py::error_already_set();
 }
@@ -122,9 +133,11 @@ py::object floating(const char *function, const py::object &x) {
         return x;
     if (!PyTypeNum_ISBOOL(descr->type_num) && !PyTypeNum_ISINTEGER(descr->type_num))
         raise(PyExc_TypeError, function,
-              "unsupported dtype " + dtype_text(descr) + " (accepted: " + accepted + ", bool and integers)");
+              "unsupported dtype " + dtype_text(descr) + " (accepted: " + accepted +
+                  ", bool and integers)");
     const FpEnvironment environment; // 64-bit integers are rounded
-    return owned(PyArray_FromArray(array(x), PyArray_DescrFromType(NPY_DOUBLE), NPY_ARRAY_FORCECAST));
+    return owned(
+        PyArray_FromArray(array(x), PyArray_DescrFromType(NPY_DOUBLE), NPY_ARRAY_FORCECAST));
 }
 
 std::vector<bool> parse_axis(const char *function, PyObject *axis, int ndim) {
@@ -137,7 +150,8 @@ std::vector<bool> parse_axis(const char *function, PyObject *axis, int ndim) {
             if (PyErr_ExceptionMatches(PyExc_TypeError)) {
                 PyErr_Clear();
                 raise(PyExc_TypeError, function,
-                      std::string("axis has type ") + Py_TYPE(axis)->tp_name + ", expected int, tuple of ints or None");
+                      std::string("axis has type ") + Py_TYPE(axis)->tp_name +
+                          ", expected int, tuple of ints or None");
             }
             throw py::error_already_set();
         }
@@ -171,11 +185,13 @@ Operand parse_where(const char *function, PyObject *where, PyArrayObject *x) {
     PyArrayObject *mask = array(operand.owner);
     if (PyArray_TYPE(mask) != NPY_BOOL)
         raise(PyExc_TypeError, function,
-              "where has dtype " + dtype_text(PyArray_DESCR(mask)) + ", expected bool (True keeps an element)");
+              "where has dtype " + dtype_text(PyArray_DESCR(mask)) +
+                  ", expected bool (True keeps an element)");
     const std::vector<npy_intp> shape(PyArray_DIMS(x), PyArray_DIMS(x) + PyArray_NDIM(x));
     if (!broadcast_strides(mask, shape, operand.strides))
         raise(PyExc_ValueError, function,
-              "where has shape " + shape_text(mask) + ", which does not broadcast to x's " + shape_text(x));
+              "where has shape " + shape_text(mask) + ", which does not broadcast to x's " +
+                  shape_text(x));
     operand.data = PyArray_BYTES(mask);
     return operand;
 }
@@ -184,15 +200,17 @@ Operand parse_temperature(const char *function, PyObject *temperature, PyArrayOb
                           const std::vector<bool> &is_axis) {
     const py::object given = as_array(function, "temperature", temperature);
     PyArray_Descr *descr = PyArray_DESCR(array(given));
-    if (!dtype_of(descr) && !PyTypeNum_ISINTEGER(descr->type_num) && descr->type_num != NPY_LONGDOUBLE)
+    if (!dtype_of(descr) && !PyTypeNum_ISINTEGER(descr->type_num) &&
+        descr->type_num != NPY_LONGDOUBLE)
         raise(PyExc_TypeError, function,
-              "temperature has dtype " + dtype_text(descr) + ", expected a real number or an array of them");
+              "temperature has dtype " + dtype_text(descr) +
+                  ", expected a real number or an array of them");
     // Always a copy of our own: another thread, or the result itself, may write to the caller's.
     Operand operand;
     const FpEnvironment environment; // the caller's may take subnormals for zeros
     operand.owner = owned(PyArray_FromArray(array(given), PyArray_DescrFromType(NPY_DOUBLE),
-                                            NPY_ARRAY_CARRAY | NPY_ARRAY_FORCECAST | NPY_ARRAY_ENSURECOPY |
-                                                NPY_ARRAY_ENSUREARRAY));
+                                            NPY_ARRAY_CARRAY | NPY_ARRAY_FORCECAST |
+                                                NPY_ARRAY_ENSURECOPY | NPY_ARRAY_ENSUREARRAY));
     PyArrayObject *t = array(operand.owner);
     const auto *value = static_cast<const double *>(PyArray_DATA(t));
     for (npy_intp i = 0; i < PyArray_SIZE(t); ++i)
@@ -204,7 +222,8 @@ Operand parse_temperature(const char *function, PyObject *temperature, PyArrayOb
     operand.data = reinterpret_cast<const char *>(value);
 
     const int ndim = PyArray_NDIM(x);
-    const bool keepdims = PyArray_NDIM(t) == ndim && std::count(is_axis.begin(), is_axis.end(), true) > 0;
+    const bool keepdims =
+        PyArray_NDIM(t) == ndim && std::count(is_axis.begin(), is_axis.end(), true) > 0;
     std::vector<npy_intp> rows;
     for (int d = 0; d < ndim; ++d)
         if (keepdims || !is_axis[d])
@@ -212,11 +231,13 @@ Operand parse_temperature(const char *function, PyObject *temperature, PyArrayOb
     std::vector<std::ptrdiff_t> strides;
     if (!broadcast_strides(t, rows, strides))
         raise(PyExc_ValueError, function,
-              "temperature has shape " + shape_text(t) + ", which does not broadcast to x's shape without the axis, " +
+              "temperature has shape " + shape_text(t) +
+                  ", which does not broadcast to x's shape without the axis, " +
                   tuple_text(static_cast<int>(rows.size()), rows.data()));
     auto next = strides.begin();
     for (int d = 0; d < ndim; ++d)
-        operand.strides.push_back(keepdims || !is_axis[d] ? *next++ / std::ptrdiff_t(sizeof(double)) : 0);
+        operand.strides.push_back(keepdims || !is_axis[d] ? *next++ / std::ptrdiff_t(sizeof(double))
+                                                          : 0);
     return operand;
 }
 
@@ -239,7 +260,8 @@ PyArrayObject *parse_out(const char *function, PyObject *out, int ndim, const np
     if (PyTuple_Check(out)) {
         if (PyTuple_GET_SIZE(out) != 1)
             raise(PyExc_ValueError, function,
-                  "out is a tuple of " + std::to_string(PyTuple_GET_SIZE(out)) + ", expected an array or a tuple of one");
+                  "out is a tuple of " + std::to_string(PyTuple_GET_SIZE(out)) +
+                      ", expected an array or a tuple of one");
         out = PyTuple_GET_ITEM(out, 0);
         if (out == Py_None)
             return nullptr;
@@ -275,7 +297,8 @@ bool overlaps_itself(PyArrayObject *a) {
         if (PyArray_DIM(a, d) > 1)
             dims.push_back({std::abs(PyArray_STRIDE(a, d)), PyArray_DIM(a, d)});
     }
-    std::sort(dims.begin(), dims.end(), [](const Dim &l, const Dim &r) { return l.stride < r.stride; });
+    std::sort(dims.begin(), dims.end(),
+              [](const Dim &l, const Dim &r) { return l.stride < r.stride; });
     npy_intp reach = PyArray_ITEMSIZE(a);
     for (const Dim &dim : dims) {
         if (dim.stride < reach)

@@ -1,5 +1,5 @@
-// Python objects to checked arrays. Everything that can be wrong with an argument is found and said here, before anything is
-// written; core/ and the kernels trust what comes out.
+// Python objects to checked arrays. Everything that can be wrong with an argument is found and said
+// here, before anything is written; core/ and the kernels trust what comes out.
 #pragma once
 #include <optional>
 #include <vector>
@@ -15,8 +15,8 @@ namespace softlane::bind {
 std::string shape_text(const PyArrayObject *array); // (2, 3)
 std::string dtype_text(PyArray_Descr *descr);       // float32
 
-// The stored type behind a descriptor of any byte order; nothing if softlane has no kernel for it. bfloat16 is recognised from
-// the descriptor alone: ml_dtypes is never imported.
+// The stored type behind a descriptor of any byte order; nothing if softlane has no kernel for it.
+// bfloat16 is recognised from the descriptor alone: ml_dtypes is never imported.
 std::optional<DType> dtype_of(PyArray_Descr *descr);
 
 // A new reference to an ndarray view or copy of an argument; `what` names it in an error.
@@ -31,7 +31,8 @@ py::object floating(const char *function, const py::object &array);
 // is_axis[d] for each dimension.
 std::vector<bool> parse_axis(const char *function, PyObject *axis, int ndim);
 
-// A broadcast operand: its first byte, and its stride for each dimension of x (0 along the axis for a temperature).
+// A broadcast operand: its first byte, and its stride for each dimension of x (0 along the axis for
+// a temperature).
 struct Operand {
     py::object owner;
     const char *data = nullptr;
@@ -41,13 +42,15 @@ Operand parse_where(const char *function, PyObject *where, PyArrayObject *x);
 Operand parse_temperature(const char *function, PyObject *temperature, PyArrayObject *x,
                           const std::vector<bool> &is_axis);
 
-// dtype=: a new reference to a descriptor of one of the four types in native byte order, or null for None.
+// dtype=: a new reference to a descriptor of one of the four types in native byte order, or null
+// for None.
 PyArray_Descr *parse_dtype(const char *function, PyObject *dtype);
 
 // out=: the array, checked for kind, shape and writability; null for None.
 PyArrayObject *parse_out(const char *function, PyObject *out, int ndim, const npy_intp *shape);
 
-// Whether the byte ranges of two arrays meet; whether two elements of one array share bytes (may say so where they do not).
+// Whether the byte ranges of two arrays meet; whether two elements of one array share bytes (may
+// say so where they do not).
 bool overlap(PyArrayObject *a, PyArrayObject *b);
 bool overlaps_itself(PyArrayObject *a);
 bool same_layout(PyArrayObject *a, PyArrayObject *b); // the same bytes, element by element

@@ -1,5 +1,5 @@
-// From a Python call to a plan: a fast path for what most calls are (a plain contiguous array, its last axis) and one
-// general path for everything else. Both end in core/run.hpp.
+// From a Python call to a plan: a fast path for what most calls are (a plain contiguous array, its
+// last axis) and one general path for everything else. Both end in core/run.hpp.
 #include "bind/call.hpp"
 
 #include <cstdlib>
@@ -17,10 +17,12 @@ namespace softlane::bind {
 
 namespace {
 
-// --- Arguments -------------------------------------------------------------------------------------------------------
+// --- Arguments
+// -------------------------------------------------------------------------------------------------------
 
 enum Keyword { axis, temperature, where, dtype, out, keyword_count };
-constexpr const char *keyword_name[keyword_count] = {"axis", "temperature", "where", "dtype", "out"};
+constexpr const char *keyword_name[keyword_count] = {"axis", "temperature", "where", "dtype",
+                                                     "out"};
 PyObject *interned[keyword_count];
 
 struct Arguments {
@@ -40,10 +42,12 @@ int keyword_index(PyObject *name) {
 }
 
 // x, / then axis, then keyword-only. False with a TypeError set.
-bool parse(const char *function, PyObject *const *args, Py_ssize_t count, PyObject *names, Arguments &parsed) {
+bool parse(const char *function, PyObject *const *args, Py_ssize_t count, PyObject *names,
+           Arguments &parsed) {
     if (count < 1 || count > 2) {
-        PyErr_Format(PyExc_TypeError, count < 1 ? "%s: missing the positional argument x"
-                                                : "%s: takes x and axis by position, got %zd positional arguments",
+        PyErr_Format(PyExc_TypeError,
+                     count < 1 ? "%s: missing the positional argument x"
+                               : "%s: takes x and axis by position, got %zd positional arguments",
                      function, count);
         return false;
     }
@@ -56,12 +60,14 @@ bool parse(const char *function, PyObject *const *args, Py_ssize_t count, PyObje
         const int k = keyword_index(name);
         if (k < 0) {
             PyErr_Format(PyExc_TypeError,
-                         "%s: unexpected keyword argument '%U' (accepted: axis, temperature, where, dtype, out)",
+                         "%s: unexpected keyword argument '%U' (accepted: axis, temperature, "
+                         "where, dtype, out)",
                          function, name);
             return false;
         }
         if (parsed.keyword[k] != nullptr) {
-            PyErr_Format(PyExc_TypeError, "%s: got multiple values for argument '%U'", function, name);
+            PyErr_Format(PyExc_TypeError, "%s: got multiple values for argument '%U'", function,
+                         name);
             return false;
         }
         parsed.keyword[k] = args[count + i];
@@ -69,7 +75,8 @@ bool parse(const char *function, PyObject *const *args, Py_ssize_t count, PyObje
     return true;
 }
 
-// --- Running a plan --------------------------------------------------------------------------------------------------
+// --- Running a plan
+// --------------------------------------------------------------------------------------------------
 
 struct FreeWorkspace {
     void operator()(char *p) const { ::operator delete[](p, std::align_val_t(64)); }
@@ -78,7 +85,8 @@ struct FreeWorkspace {
 void execute(const Plan &plan) {
     std::unique_ptr<char, FreeWorkspace> workspace;
     if (plan.workspace_bytes != 0) {
-        workspace.reset(static_cast<char *>(::operator new[](plan.workspace_bytes, std::align_val_t(64), std::nothrow)));
+        workspace.reset(static_cast<char *>(
+            ::operator new[](plan.workspace_bytes, std::align_val_t(64), std::nothrow)));
         if (workspace == nullptr) {
             PyErr_NoMemory();
             throw py::error_already_set();
@@ -92,12 +100,14 @@ void execute(const Plan &plan) {
     }
 }
 
-// --- The fast path ---------------------------------------------------------------------------------------------------
+// --- The fast path
+// ---------------------------------------------------------------------------------------------------
 
 bool is_plain(PyObject *object) {
     constexpr int flags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
     auto *a = reinterpret_cast<PyArrayObject *>(object);
-    return PyArray_CheckExact(object) && (PyArray_FLAGS(a) & flags) == flags && PyArray_ISNOTSWAPPED(a);
+    return PyArray_CheckExact(object) && (PyArray_FLAGS(a) & flags) == flags &&
+           PyArray_ISNOTSWAPPED(a);
 }
 
 // Whether axis is absent, or an int that names the last dimension.
@@ -116,7 +126,8 @@ bool is_last(PyObject *given, int ndim) {
 
 // A new reference to the result; null without an exception where the call is not of the plain kind.
 PyObject *plain_call(Op op, const Arguments &arguments) {
-    if (arguments.given(temperature) || arguments.given(where) || arguments.given(dtype) || !is_plain(arguments.x))
+    if (arguments.given(temperature) || arguments.given(where) || arguments.given(dtype) ||
+        !is_plain(arguments.x))
         return nullptr;
     auto *x = reinterpret_cast<PyArrayObject *>(arguments.x);
     const int ndim = PyArray_NDIM(x);
@@ -133,7 +144,8 @@ PyObject *plain_call(Op op, const Arguments &arguments) {
     if (result != nullptr) {
         auto *y = reinterpret_cast<PyArrayObject *>(result);
         if (!is_plain(result) || PyArray_DESCR(y) != PyArray_DESCR(x) || !PyArray_ISWRITEABLE(y) ||
-            PyArray_NDIM(y) != ndim || !PyArray_CompareLists(PyArray_DIMS(x), PyArray_DIMS(y), ndim))
+            PyArray_NDIM(y) != ndim ||
+            !PyArray_CompareLists(PyArray_DIMS(x), PyArray_DIMS(y), ndim))
             return nullptr;
         if (PyArray_DATA(x) != PyArray_DATA(y) && overlap(x, y))
             return nullptr;
@@ -141,7 +153,8 @@ PyObject *plain_call(Op op, const Arguments &arguments) {
     } else {
         PyArray_Descr *descr = PyArray_DESCR(x);
         Py_INCREF(descr);
-        result = PyArray_NewFromDescr(&PyArray_Type, descr, ndim, PyArray_DIMS(x), nullptr, nullptr, 0, nullptr);
+        result = PyArray_NewFromDescr(&PyArray_Type, descr, ndim, PyArray_DIMS(x), nullptr, nullptr,
+                                      0, nullptr);
         if (result == nullptr)
             throw py::error_already_set();
     }
@@ -150,8 +163,15 @@ PyObject *plain_call(Op op, const Arguments &arguments) {
         return result;
     const std::ptrdiff_t row_bytes = static_cast<std::ptrdiff_t>(length) * PyArray_ITEMSIZE(x);
     const double one = 1;
-    const Rows rows{PyArray_DATA(x), PyArray_DATA(reinterpret_cast<PyArrayObject *>(result)),
-                    size / length, length, row_bytes, row_bytes, &one, 0, scratch};
+    const Rows rows{PyArray_DATA(x),
+                    PyArray_DATA(reinterpret_cast<PyArrayObject *>(result)),
+                    size / length,
+                    length,
+                    row_bytes,
+                    row_bytes,
+                    &one,
+                    0,
+                    scratch};
     const RowsFn kernel = active().rows[static_cast<int>(op)][static_cast<int>(*element)];
     PyThreadState *state = size >= release_gil_elements ? PyEval_SaveThread() : nullptr;
     {
@@ -163,7 +183,8 @@ PyObject *plain_call(Op op, const Arguments &arguments) {
     return result;
 }
 
-// --- The general path ------------------------------------------------------------------------------------------------
+// --- The general path
+// ------------------------------------------------------------------------------------------------
 
 py::object owned(PyObject *object) {
     if (object == nullptr)
@@ -171,8 +192,8 @@ py::object owned(PyObject *object) {
     return py::reinterpret_steal<py::object>(object);
 }
 
-Problem describe(Op op, PyArrayObject *x, PyArrayObject *y, const std::vector<bool> &is_axis, const Operand &mask,
-                 const Operand &t) {
+Problem describe(Op op, PyArrayObject *x, PyArrayObject *y, const std::vector<bool> &is_axis,
+                 const Operand &mask, const Operand &t) {
     Problem problem{};
     problem.op = op;
     problem.x_dtype = *dtype_of(PyArray_DESCR(x));
@@ -184,8 +205,8 @@ Problem describe(Op op, PyArrayObject *x, PyArrayObject *y, const std::vector<bo
     problem.where = mask.data;
     problem.temperature = reinterpret_cast<const double *>(t.data);
     for (int d = 0; d < PyArray_NDIM(x); ++d) {
-        const Loop loop{static_cast<std::size_t>(PyArray_DIM(x, d)), PyArray_STRIDE(x, d), PyArray_STRIDE(y, d),
-                        mask.data ? mask.strides[d] : 0, t.strides[d]};
+        const Loop loop{static_cast<std::size_t>(PyArray_DIM(x, d)), PyArray_STRIDE(x, d),
+                        PyArray_STRIDE(y, d), mask.data ? mask.strides[d] : 0, t.strides[d]};
         if (is_axis[d])
             problem.inner[problem.inner_count++] = loop;
         else
@@ -217,21 +238,23 @@ py::object array_call(const char *function, Op op, const Arguments &arguments) {
     Operand mask = parse_where(function, borrowed_or(arguments.keyword[where], none).ptr(), x);
     const py::object t_object = borrowed_or(arguments.keyword[temperature], py::float_(1.0));
     const Operand t = parse_temperature(function, t_object.ptr(), x, is_axis);
-    const auto wanted = py::reinterpret_steal<py::object>(
-        reinterpret_cast<PyObject *>(parse_dtype(function, borrowed_or(arguments.keyword[dtype], none).ptr())));
-    PyArrayObject *given_out =
-        parse_out(function, borrowed_or(arguments.keyword[out], none).ptr(), PyArray_NDIM(x), PyArray_DIMS(x));
+    const auto wanted = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject *>(
+        parse_dtype(function, borrowed_or(arguments.keyword[dtype], none).ptr())));
+    PyArrayObject *given_out = parse_out(function, borrowed_or(arguments.keyword[out], none).ptr(),
+                                         PyArray_NDIM(x), PyArray_DIMS(x));
     auto *wanted_descr = reinterpret_cast<PyArray_Descr *>(wanted.ptr());
     if (given_out && wanted_descr && dtype_of(wanted_descr) != dtype_of(PyArray_DESCR(given_out)))
         raise(PyExc_TypeError, function,
-              "out has dtype " + dtype_text(PyArray_DESCR(given_out)) + ", dtype= says " + dtype_text(wanted_descr) +
-                  " (give one of them, or let them agree)");
+              "out has dtype " + dtype_text(PyArray_DESCR(given_out)) + ", dtype= says " +
+                  dtype_text(wanted_descr) + " (give one of them, or let them agree)");
 
-    // Where the result is computed: in out itself, unless its memory meets that of an input in another layout.
+    // Where the result is computed: in out itself, unless its memory meets that of an input in
+    // another layout.
     py::object y_object;
     bool buffered = false;
     if (given_out) {
-        const bool in_place = same_layout(x, given_out) && dtype_of(PyArray_DESCR(x)) == dtype_of(PyArray_DESCR(given_out)) &&
+        const bool in_place = same_layout(x, given_out) &&
+                              dtype_of(PyArray_DESCR(x)) == dtype_of(PyArray_DESCR(given_out)) &&
                               PyArray_ISBYTESWAPPED(x) == PyArray_ISBYTESWAPPED(given_out);
         buffered = overlaps_itself(given_out) || (!in_place && overlap(x, given_out)) ||
                    (mask.data && overlap(array(mask.owner), given_out));
@@ -239,7 +262,8 @@ py::object array_call(const char *function, Op op, const Arguments &arguments) {
     if (given_out && !buffered) {
         y_object = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject *>(given_out));
     } else {
-        PyArray_Descr *descr = wanted_descr ? wanted_descr : PyArray_DESCR(given_out ? given_out : x);
+        PyArray_Descr *descr =
+            wanted_descr ? wanted_descr : PyArray_DESCR(given_out ? given_out : x);
         PyArray_Descr *native = PyArray_DescrNewByteorder(descr, NPY_NATIVE);
         y_object = owned(PyArray_NewLikeArray(x, NPY_KEEPORDER, native, 0));
     }
@@ -277,14 +301,17 @@ py::object masked_call(const char *function, Op op, const Arguments &given) {
     return ma.attr("MaskedArray")(result, **options);
 }
 
-PyObject *call(const char *function, Op op, PyObject *const *args, Py_ssize_t count, PyObject *names) noexcept {
+PyObject *call(const char *function, Op op, PyObject *const *args, Py_ssize_t count,
+               PyObject *names) noexcept {
     Arguments arguments;
     if (!parse(function, args, count, names, arguments))
         return nullptr;
     try {
         if (PyObject *result = plain_call(op, arguments))
             return result;
-        return (is_masked_array(arguments.x) ? masked_call : array_call)(function, op, arguments).release().ptr();
+        return (is_masked_array(arguments.x) ? masked_call : array_call)(function, op, arguments)
+            .release()
+            .ptr();
     } catch (py::error_already_set &error) {
         error.restore();
     } catch (const std::bad_alloc &) {
@@ -295,7 +322,8 @@ PyObject *call(const char *function, Op op, PyObject *const *args, Py_ssize_t co
     return nullptr;
 }
 
-// --- The functions ---------------------------------------------------------------------------------------------------
+// --- The functions
+// ---------------------------------------------------------------------------------------------------
 
 PyObject *softmax(PyObject *, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     return call("softmax", Op::softmax, args, count, names);

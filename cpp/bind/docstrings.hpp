@@ -1,9 +1,11 @@
-// What help() says of the public functions: numpydoc, the first line being the signature that inspect reads.
+// What help() says of the public functions: numpydoc, the first line being the signature that
+// inspect reads.
 #pragma once
 
 namespace softlane::bind {
 
-constexpr const char *softmax_doc = R"doc(softmax($module, x, /, axis=-1, *, temperature=1.0, where=None, dtype=None, out=None)
+constexpr const char *softmax_doc =
+    R"doc(softmax($module, x, /, axis=-1, *, temperature=1.0, where=None, dtype=None, out=None)
 --
 
 Exponentials of the elements along an axis, divided by their sum.

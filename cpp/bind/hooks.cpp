@@ -39,10 +39,11 @@ std::string use_isa(const std::string &isa) {
 }
 
 // A contiguous, aligned, native one-dimensional array of the given type.
-PyArrayObject *vector_of(const char *function, const py::object &object, int type, npy_intp length) {
+PyArrayObject *vector_of(const char *function, const py::object &object, int type,
+                         npy_intp length) {
     PyArrayObject *a = array(object);
-    if (!PyArray_Check(object.ptr()) || PyArray_TYPE(a) != type || !PyArray_ISCARRAY_RO(a) || PyArray_NDIM(a) != 1 ||
-        (length >= 0 && PyArray_SIZE(a) != length))
+    if (!PyArray_Check(object.ptr()) || PyArray_TYPE(a) != type || !PyArray_ISCARRAY_RO(a) ||
+        PyArray_NDIM(a) != 1 || (length >= 0 && PyArray_SIZE(a) != length))
         raise(PyExc_TypeError, function, "expected contiguous one-dimensional arrays of one dtype");
     return a;
 }
@@ -70,7 +71,8 @@ py::object exp_only(const py::object &x, int shift, double subtract) {
     if (type == NPY_DOUBLE)
         table.exp.f64(static_cast<double *>(from), static_cast<double *>(to), n, shift, subtract);
     else
-        table.exp.f32(static_cast<float *>(from), static_cast<float *>(to), n, shift, static_cast<float>(subtract));
+        table.exp.f32(static_cast<float *>(from), static_cast<float *>(to), n, shift,
+                      static_cast<float>(subtract));
     return result;
 }
 
@@ -95,13 +97,14 @@ py::dict exp_facts() {
 }
 
 template <class C, class Function>
-py::object vec_typed(Function run, VecFn function, const py::object &a, const py::object &b, const py::object &c,
-                     std::size_t count, std::size_t lanes) {
+py::object vec_typed(Function run, VecFn function, const py::object &a, const py::object &b,
+                     const py::object &c, std::size_t count, std::size_t lanes) {
     constexpr int type = sizeof(C) == 4 ? NPY_FLOAT : NPY_DOUBLE;
     const C *data[3];
     int i = 0;
     for (const py::object &operand : {a, b, c})
-        data[i++] = static_cast<const C *>(PyArray_DATA(vector_of("_vec", operand, type, static_cast<npy_intp>(lanes))));
+        data[i++] = static_cast<const C *>(
+            PyArray_DATA(vector_of("_vec", operand, type, static_cast<npy_intp>(lanes))));
     if (count > lanes)
         raise(PyExc_ValueError, "_vec", "count is beyond the lanes");
     const py::object result = like(array(a));
@@ -110,8 +113,8 @@ py::object vec_typed(Function run, VecFn function, const py::object &a, const py
     return result;
 }
 
-py::object vec(const std::string &name, const py::object &a, const py::object &b, const py::object &c,
-               std::size_t count) {
+py::object vec(const std::string &name, const py::object &a, const py::object &b,
+               const py::object &c, std::size_t count) {
     for (int k = 0; k < vec_fn_count; ++k)
         if (name == vec_fn_name[k]) {
             const auto function = static_cast<VecFn>(k);
@@ -122,9 +125,7 @@ py::object vec(const std::string &name, const py::object &a, const py::object &b
     raise(PyExc_ValueError, "_vec", "no function '" + name + "'");
 }
 
-py::tuple vec_names() {
-    return names({vec_fn_name, vec_fn_name + vec_fn_count});
-}
+py::tuple vec_names() { return names({vec_fn_name, vec_fn_name + vec_fn_count}); }
 
 // x to the dtype of `like`, by the level's conversion kernel.
 py::object convert(const py::object &x, const py::object &to_dtype) {
@@ -140,7 +141,8 @@ py::object convert(const py::object &x, const py::object &to_dtype) {
         raise(PyExc_TypeError, "_convert", "expected a contiguous array of a floating dtype");
     const FpEnvironment environment;
     active().convert[static_cast<int>(*from)][static_cast<int>(*to)](
-        PyArray_DATA(array(source)), PyArray_DATA(array(result)), static_cast<std::size_t>(PyArray_SIZE(array(source))));
+        PyArray_DATA(array(source)), PyArray_DATA(array(result)),
+        static_cast<std::size_t>(PyArray_SIZE(array(source))));
     return result;
 }
 
@@ -170,7 +172,8 @@ CpuFacts facts_from(const std::map<std::string, std::uint64_t> &given) {
 
 py::tuple levels(const std::string &arch, const std::map<std::string, std::uint64_t> &facts) {
     if (arch != "x86_64" && arch != "aarch64")
-        raise(PyExc_ValueError, "_levels_for", "arch is '" + arch + "', expected x86_64 or aarch64");
+        raise(PyExc_ValueError, "_levels_for",
+              "arch is '" + arch + "', expected x86_64 or aarch64");
     return names(levels_for(arch == "x86_64" ? Arch::x86_64 : Arch::aarch64, facts_from(facts)));
 }
 
@@ -206,7 +209,8 @@ void register_hooks(py::module_ &module) {
     module.def("_use_isa", use_isa, py::arg("name"));
     module.def("_exp", exp_only, py::arg("x"), py::arg("shift"), py::arg("subtract") = 0.0);
     module.def("_exp_facts", exp_facts);
-    module.def("_vec", vec, py::arg("name"), py::arg("a"), py::arg("b"), py::arg("c"), py::arg("count"));
+    module.def("_vec", vec, py::arg("name"), py::arg("a"), py::arg("b"), py::arg("c"),
+               py::arg("count"));
     module.def("_vec_names", vec_names);
     module.def("_convert", convert, py::arg("x"), py::arg("dtype"));
     module.def("_levels_for", levels, py::arg("arch"), py::arg("facts"));

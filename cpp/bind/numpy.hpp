@@ -1,4 +1,5 @@
-// Python, pybind11 and NumPy's C API, with one table of the API for the whole module (module.cpp fills it).
+// Python, pybind11 and NumPy's C API, with one table of the API for the whole module (module.cpp
+// fills it).
 #pragma once
 #define PY_SSIZE_T_CLEAN
 #include <pybind11/pybind11.h>

@@ -23,7 +23,8 @@ struct Level {
 constexpr std::uint32_t bit(int i) { return 1u << i; }
 
 // CPUID 1 ecx: 12 FMA, 26 XSAVE, 27 OSXSAVE, 28 AVX, 29 F16C; edx: 25 SSE, 26 SSE2.
-// CPUID 7 ebx: 5 AVX2, 16 AVX-512 F, 17 DQ, 30 BW, 31 VL. XCR0: 1 xmm, 2 ymm, 5 mask, 6 and 7 zmm registers.
+// CPUID 7 ebx: 5 AVX2, 16 AVX-512 F, 17 DQ, 30 BW, 31 VL. XCR0: 1 xmm, 2 ymm, 5 mask, 6 and 7 zmm
+// registers.
 constexpr std::uint32_t avx_ecx = bit(12) | bit(27) | bit(28) | bit(29);
 constexpr std::uint32_t sse2_edx = bit(25) | bit(26);
 constexpr std::uint32_t avx512_ebx = bit(16) | bit(17) | bit(30) | bit(31);
@@ -52,7 +53,8 @@ std::vector<std::string_view> levels_of(Arch arch) {
 
 std::vector<std::string_view> levels_for(Arch arch, const CpuFacts &facts) {
     std::vector<std::string_view> names;
-    // Leaves above max_leaf repeat others' bits or hold garbage; XCR0 may not be read without OSXSAVE.
+    // Leaves above max_leaf repeat others' bits or hold garbage; XCR0 may not be read without
+    // OSXSAVE.
     const std::uint32_t leaf7_ebx = facts.max_leaf >= 7 ? facts.leaf7_ebx : 0;
     const std::uint64_t xcr0 = has(facts.leaf1_ecx, bit(27)) ? facts.xcr0 : 0;
     for (const Level &level : levels)

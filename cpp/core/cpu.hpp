@@ -1,4 +1,5 @@
-// What CPU and operating system can do: facts as read, and the levels that follow from them. No policy.
+// What CPU and operating system can do: facts as read, and the levels that follow from them. No
+// policy.
 #pragma once
 #include <cstdint>
 #include <string_view>
@@ -10,13 +11,14 @@ enum class Arch : std::uint8_t { x86_64, aarch64 };
 
 // As the hardware and the system report it; zero where it does not apply.
 struct CpuFacts {
-    std::uint32_t max_leaf = 0;   // CPUID 0: eax
-    std::uint32_t leaf1_ecx = 0;  // CPUID 1
+    std::uint32_t max_leaf = 0;  // CPUID 0: eax
+    std::uint32_t leaf1_ecx = 0; // CPUID 1
     std::uint32_t leaf1_edx = 0;
-    std::uint32_t leaf7_ebx = 0;  // CPUID 7, 0
+    std::uint32_t leaf7_ebx = 0; // CPUID 7, 0
     std::uint32_t leaf7_ecx = 0;
-    std::uint64_t xcr0 = 0;       // register state that the operating system saves; read only if OSXSAVE is set
-    std::uint64_t hwcap = 0;      // AT_HWCAP on aarch64 Linux
+    std::uint64_t xcr0 =
+        0; // register state that the operating system saves; read only if OSXSAVE is set
+    std::uint64_t hwcap = 0; // AT_HWCAP on aarch64 Linux
 };
 
 CpuFacts read_cpu();

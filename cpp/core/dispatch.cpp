@@ -30,7 +30,8 @@ extern const KernelTable table;
 namespace {
 
 #if defined(__x86_64__)
-constexpr const KernelTable *compiled[] = {&avx512::table, &avx2::table, &sse2::table, &scalar::table};
+constexpr const KernelTable *compiled[] = {&avx512::table, &avx2::table, &sse2::table,
+                                           &scalar::table};
 #else
 constexpr const KernelTable *compiled[] = {&neon::table, &scalar::table};
 #endif

@@ -1,5 +1,6 @@
-// The floating-point mode that every bit of a result assumes: round to nearest, subnormals kept, no traps. Kernels run within one
-// of these; the caller's mode and flags are as before when it goes out of scope.
+// The floating-point mode that every bit of a result assumes: round to nearest, subnormals kept, no
+// traps. Kernels run within one of these; the caller's mode and flags are as before when it goes
+// out of scope.
 #pragma once
 #include <cstdint>
 
@@ -12,20 +13,20 @@ namespace softlane {
 #if defined(__x86_64__)
 
 class FpEnvironment {
-  public:
+public:
     FpEnvironment() noexcept : saved_(_mm_getcsr()) { _mm_setcsr(0x1f80); } // all exceptions masked
     ~FpEnvironment() { _mm_setcsr(saved_); }
     FpEnvironment(const FpEnvironment &) = delete;
     FpEnvironment &operator=(const FpEnvironment &) = delete;
 
-  private:
+private:
     unsigned saved_;
 };
 
 #else
 
 class FpEnvironment {
-  public:
+public:
     FpEnvironment() noexcept {
         __asm__ volatile("mrs %0, fpcr" : "=r"(control_));
         __asm__ volatile("mrs %0, fpsr" : "=r"(status_));
@@ -38,7 +39,7 @@ class FpEnvironment {
     FpEnvironment(const FpEnvironment &) = delete;
     FpEnvironment &operator=(const FpEnvironment &) = delete;
 
-  private:
+private:
     std::uint64_t control_, status_;
 };
 

@@ -1,5 +1,6 @@
-// What an instruction-set level offers, and the only header that ordinary C++ (core/, bind/) and kernel code (isa/, rows/)
-// both include. Kernels allocate nothing, throw nothing, and touch only the rows they were given.
+// What an instruction-set level offers, and the only header that ordinary C++ (core/, bind/) and
+// kernel code (isa/, rows/) both include. Kernels allocate nothing, throw nothing, and touch only
+// the rows they were given.
 #pragma once
 #include "core/types.hpp"
 
@@ -35,7 +36,8 @@ struct ExpKernelFacts {
     double worst_input;
 };
 
-// The exponential by itself, for the sweeps: e[i] = scale * exp(x[i] - subtract) * 2^(bias - shift).
+// The exponential by itself, for the sweeps: e[i] = scale * exp(x[i] - subtract) * 2^(bias -
+// shift).
 struct ExpFns {
     void (*f32)(const float *x, float *e, std::size_t n, int shift, float subtract) noexcept;
     void (*f64)(const double *x, double *e, std::size_t n, int shift, double subtract) noexcept;
@@ -43,7 +45,8 @@ struct ExpFns {
     ExpKernelFacts f64_facts;
 };
 
-// One function of the vector layer on one whole vector, for its tests. `count` is used by the partial loads and stores.
+// One function of the vector layer on one whole vector, for its tests. `count` is used by the
+// partial loads and stores.
 enum class VecFn : std::uint8_t {
     add,
     sub,
@@ -62,11 +65,13 @@ constexpr const char *vec_fn_name[vec_fn_count] = {
     "sub_product", "scaled", "reduce_max", "load_part", "store_part"};
 
 struct VecFns {
-    void (*f32)(VecFn, const float *a, const float *b, const float *c, std::size_t count, float *y) noexcept;
+    void (*f32)(VecFn, const float *a, const float *b, const float *c, std::size_t count,
+                float *y) noexcept;
     void (*f64)(VecFn, const double *a, const double *b, const double *c, std::size_t count,
                 double *y) noexcept;
 };
-constexpr std::size_t lanes_f32 = 16; // virtual lanes: the same on every level (numerics of the sum depend on it)
+constexpr std::size_t lanes_f32 =
+    16; // virtual lanes: the same on every level (numerics of the sum depend on it)
 constexpr std::size_t lanes_f64 = 8;
 
 struct KernelTable {

@@ -7,10 +7,13 @@ namespace softlane {
 
 namespace {
 
-constexpr std::size_t tile_bytes = 128 * 1024; // in the second-level cache with room for what streams through
-constexpr std::size_t most_tile_rows = 64;     // of one element each: some cache lines of neighbours, for a transposing pack
+constexpr std::size_t tile_bytes =
+    128 * 1024; // in the second-level cache with room for what streams through
+constexpr std::size_t most_tile_rows =
+    64; // of one element each: some cache lines of neighbours, for a transposing pack
 
-// Drops loops of extent 1 and joins neighbours that a single stride describes; leaves at least one loop.
+// Drops loops of extent 1 and joins neighbours that a single stride describes; leaves at least one
+// loop.
 int join(Loop *loops, int count) {
     int kept = 0;
     for (int i = 0; i < count; ++i) {
@@ -20,9 +23,10 @@ int join(Loop *loops, int count) {
         if (kept > 0) {
             Loop &before = loops[kept - 1];
             const auto n = static_cast<std::ptrdiff_t>(loop.extent);
-            if (before.x == loop.x * n && before.y == loop.y * n && before.where == loop.where * n &&
-                before.temperature == loop.temperature * n) {
-                before = {before.extent * loop.extent, loop.x, loop.y, loop.where, loop.temperature};
+            if (before.x == loop.x * n && before.y == loop.y * n &&
+                before.where == loop.where * n && before.temperature == loop.temperature * n) {
+                before = {before.extent * loop.extent, loop.x, loop.y, loop.where,
+                          loop.temperature};
                 continue;
             }
         }
@@ -43,7 +47,14 @@ std::size_t product(const Loop *loops, int count) {
 } // namespace
 
 Plan make_plan(const Problem &given) {
-    Plan plan{given, product(given.outer, given.outer_count), product(given.inner, given.inner_count), {}, false, 1, 0, false};
+    Plan plan{given,
+              product(given.outer, given.outer_count),
+              product(given.inner, given.inner_count),
+              {},
+              false,
+              1,
+              0,
+              false};
     if (plan.rows == 0 || plan.length == 0)
         return plan;
     Problem &p = plan.problem;
@@ -57,9 +68,10 @@ Plan make_plan(const Problem &given) {
     plan.kernel_dtype = p.x_dtype == p.y_dtype ? p.x_dtype : wide;
     const auto x_size = static_cast<std::ptrdiff_t>(dtype_size[static_cast<int>(p.x_dtype)]);
     const auto y_size = static_cast<std::ptrdiff_t>(dtype_size[static_cast<int>(p.y_dtype)]);
-    const bool contiguous =
-        plan.length == 1 || (p.inner_count == 1 && p.inner[0].x == x_size && p.inner[0].y == y_size);
-    plan.direct = contiguous && p.where == nullptr && p.x_dtype == p.y_dtype && !p.x_swapped && !p.y_swapped;
+    const bool contiguous = plan.length == 1 || (p.inner_count == 1 && p.inner[0].x == x_size &&
+                                                 p.inner[0].y == y_size);
+    plan.direct =
+        contiguous && p.where == nullptr && p.x_dtype == p.y_dtype && !p.x_swapped && !p.y_swapped;
     plan.release_gil = plan.rows * plan.length >= release_gil_elements;
 
     const bool scratch = plan.kernel_dtype == DType::f16 || plan.kernel_dtype == DType::bf16;
@@ -69,7 +81,8 @@ Plan make_plan(const Problem &given) {
         const std::size_t row_bytes = plan.length * sizeof(double);
         const std::size_t fitting = std::max<std::size_t>(tile_bytes / row_bytes, 1);
         const std::size_t along = p.outer[p.outer_count - 1].extent;
-        plan.tile_rows = std::min(along, plan.length < 16 ? fitting : std::min(fitting, most_tile_rows));
+        plan.tile_rows =
+            std::min(along, plan.length < 16 ? fitting : std::min(fitting, most_tile_rows));
         plan.workspace_bytes += 2 * plan.tile_rows * row_bytes;
     }
     return plan;

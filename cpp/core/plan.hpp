@@ -1,5 +1,5 @@
-// From arrays to loops: which axis dimensions make a row, in which order the rows are visited, and whether the kernel can work on
-// the arrays as they lie or needs packed tiles.
+// From arrays to loops: which axis dimensions make a row, in which order the rows are visited, and
+// whether the kernel can work on the arrays as they lie or needs packed tiles.
 #pragma once
 #include <cstddef>
 
@@ -15,7 +15,8 @@ struct Loop {
     std::ptrdiff_t x, y, where, temperature;
 };
 
-// What bind/ has checked and passes on. Every pointer is valid for every index below its loop's extent.
+// What bind/ has checked and passes on. Every pointer is valid for every index below its loop's
+// extent.
 struct Problem {
     Op op;
     DType x_dtype, y_dtype;
@@ -26,15 +27,16 @@ struct Problem {
     const double *temperature;
     int outer_count = 0, inner_count = 0;
     Loop outer[max_dims]; // each index is a row
-    Loop inner[max_dims]; // the dimensions of the axis, in ascending order: a row's elements in C order
+    Loop inner[max_dims]; // the dimensions of the axis, in ascending order: a row's elements in C
+                          // order
 };
 
 struct Plan {
-    Problem problem;     // loops sorted and joined; outer_count and inner_count at least 1
-    std::size_t rows;    // 0: nothing to do
-    std::size_t length;  // of a row; 0: nothing to do
-    DType kernel_dtype;  // what the kernel reads and writes
-    bool direct;         // the kernel works on the arrays themselves
+    Problem problem;    // loops sorted and joined; outer_count and inner_count at least 1
+    std::size_t rows;   // 0: nothing to do
+    std::size_t length; // of a row; 0: nothing to do
+    DType kernel_dtype; // what the kernel reads and writes
+    bool direct;        // the kernel works on the arrays themselves
     std::size_t tile_rows;
     std::size_t workspace_bytes; // for run()
     bool release_gil;            // the work is long enough for another thread to profit
@@ -42,8 +44,8 @@ struct Plan {
 
 Plan make_plan(const Problem &problem);
 
-// Elements from which a call lets other Python threads run: about 10 us of work against 0.05 us for releasing, but up to a switch
-// interval (5 ms) for getting the lock back from a busy thread.
+// Elements from which a call lets other Python threads run: about 10 us of work against 0.05 us for
+// releasing, but up to a switch interval (5 ms) for getting the lock back from a busy thread.
 constexpr std::size_t release_gil_elements = 32768;
 
 } // namespace softlane

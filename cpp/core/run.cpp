@@ -11,7 +11,7 @@ namespace {
 
 // Offsets of the current index of some loops, in C order.
 class Walk {
-  public:
+public:
     Walk(const Loop *loops, int count) : loops_(loops), count_(count) {}
 
     std::ptrdiff_t x = 0, y = 0, where = 0, temperature = 0;
@@ -29,7 +29,7 @@ class Walk {
         return false;
     }
 
-  private:
+private:
     void step(const Loop &loop, std::ptrdiff_t by) {
         x += loop.x * by;
         y += loop.y * by;
@@ -42,7 +42,8 @@ class Walk {
 };
 
 // The bits of -inf, which takes no part in any row's sum.
-constexpr std::uint64_t minus_infinity[dtype_count] = {0xfc00, 0xff80, 0xff800000, 0xfff0000000000000};
+constexpr std::uint64_t minus_infinity[dtype_count] = {0xfc00, 0xff80, 0xff800000,
+                                                       0xfff0000000000000};
 // What an op writes for a masked element.
 constexpr std::uint64_t masked_result[op_count][dtype_count] = {{0, 0, 0, 0}}; // softmax
 
@@ -52,9 +53,11 @@ struct Tiles {
     char *first, *second; // one tile each
     float *scratch;
 
-    // Calls move(tile block, array block, where block, columns) for each run of a row's elements that has one stride.
+    // Calls move(tile block, array block, where block, columns) for each run of a row's elements
+    // that has one stride.
     template <class Move>
-    void each_line(const Walk &at, const Loop &rows, std::size_t element_size, char *tile, Move move) const {
+    void each_line(const Walk &at, const Loop &rows, std::size_t element_size, char *tile,
+                   Move move) const {
         const Problem &p = plan.problem;
         const Loop &line = p.inner[p.inner_count - 1];
         Walk inner(p.inner, p.inner_count - 1);
@@ -63,7 +66,8 @@ struct Tiles {
             const Block to{tile, row_bytes, static_cast<std::ptrdiff_t>(element_size)};
             const ConstBlock x{p.x + at.x + inner.x, rows.x, line.x};
             const Block y{p.y + at.y + inner.y, rows.y, line.y};
-            const ConstBlock where{p.where ? p.where + at.where + inner.where : nullptr, rows.where, line.where};
+            const ConstBlock where{p.where ? p.where + at.where + inner.where : nullptr, rows.where,
+                                   line.where};
             move(to, x, y, where, line.extent);
             tile += line.extent * element_size;
         } while (inner.next());
@@ -75,11 +79,12 @@ struct Tiles {
         const int kernel_dtype = static_cast<int>(plan.kernel_dtype), op = static_cast<int>(p.op);
         char *tile = first, *other = second;
         const std::size_t x_size = dtype_size[x_dtype], y_size = dtype_size[y_dtype];
-        each_line(at, rows, x_size, tile, [&](Block to, ConstBlock x, Block, ConstBlock where, std::size_t n) {
-            move_block(to, x, count, n, x_size, p.x_swapped);
-            if (where.data)
-                mask_block(to, where, count, n, x_size, minus_infinity[x_dtype]);
-        });
+        each_line(at, rows, x_size, tile,
+                  [&](Block to, ConstBlock x, Block, ConstBlock where, std::size_t n) {
+                      move_block(to, x, count, n, x_size, p.x_swapped);
+                      if (where.data)
+                          mask_block(to, where, count, n, x_size, minus_infinity[x_dtype]);
+                  });
         if (x_dtype != kernel_dtype) {
             table.convert[x_dtype][kernel_dtype](tile, other, count * plan.length);
             std::swap(tile, other);
@@ -91,11 +96,13 @@ struct Tiles {
             table.convert[kernel_dtype][y_dtype](tile, other, count * plan.length);
             std::swap(tile, other);
         }
-        each_line(at, rows, y_size, tile, [&](Block from, ConstBlock, Block y, ConstBlock where, std::size_t n) {
-            if (where.data)
-                mask_block(from, where, count, n, y_size, masked_result[op][y_dtype]);
-            move_block(y, {from.data, from.row, from.column}, count, n, y_size, p.y_swapped);
-        });
+        each_line(at, rows, y_size, tile,
+                  [&](Block from, ConstBlock, Block y, ConstBlock where, std::size_t n) {
+                      if (where.data)
+                          mask_block(from, where, count, n, y_size, masked_result[op][y_dtype]);
+                      move_block(y, {from.data, from.row, from.column}, count, n, y_size,
+                                 p.y_swapped);
+                  });
     }
 };
 

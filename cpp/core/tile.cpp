@@ -47,8 +47,8 @@ void mask_words(Block to, ConstBlock where, std::size_t rows, std::size_t column
 
 } // namespace
 
-void move_block(Block to, ConstBlock from, std::size_t rows, std::size_t columns, std::size_t element_size,
-                bool swap) noexcept {
+void move_block(Block to, ConstBlock from, std::size_t rows, std::size_t columns,
+                std::size_t element_size, bool swap) noexcept {
     // The inner loop goes along the direction in which neither side jumps far.
     if (std::abs(from.row) + std::abs(to.row) < std::abs(from.column) + std::abs(to.column)) {
         std::swap(rows, columns);
@@ -56,18 +56,24 @@ void move_block(Block to, ConstBlock from, std::size_t rows, std::size_t columns
         std::swap(to.row, to.column);
     }
     switch (element_size) {
-    case 2: return move_words<std::uint16_t>(to, from, rows, columns, swap);
-    case 4: return move_words<std::uint32_t>(to, from, rows, columns, swap);
-    default: return move_words<std::uint64_t>(to, from, rows, columns, swap);
+    case 2:
+        return move_words<std::uint16_t>(to, from, rows, columns, swap);
+    case 4:
+        return move_words<std::uint32_t>(to, from, rows, columns, swap);
+    default:
+        return move_words<std::uint64_t>(to, from, rows, columns, swap);
     }
 }
 
 void mask_block(Block to, ConstBlock where, std::size_t rows, std::size_t columns,
                 std::size_t element_size, std::uint64_t bits) noexcept {
     switch (element_size) {
-    case 2: return mask_words(to, where, rows, columns, static_cast<std::uint16_t>(bits));
-    case 4: return mask_words(to, where, rows, columns, static_cast<std::uint32_t>(bits));
-    default: return mask_words(to, where, rows, columns, bits);
+    case 2:
+        return mask_words(to, where, rows, columns, static_cast<std::uint16_t>(bits));
+    case 4:
+        return mask_words(to, where, rows, columns, static_cast<std::uint32_t>(bits));
+    default:
+        return mask_words(to, where, rows, columns, bits);
     }
 }
 

@@ -1,4 +1,5 @@
-// Moving blocks of elements between strided arrays and packed tiles; any alignment, either byte order.
+// Moving blocks of elements between strided arrays and packed tiles; any alignment, either byte
+// order.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -16,8 +17,8 @@ struct ConstBlock {
 };
 
 // to = from, element by element of element_size bytes (2, 4 or 8), each byte-swapped if asked.
-void move_block(Block to, ConstBlock from, std::size_t rows, std::size_t columns, std::size_t element_size,
-                bool swap) noexcept;
+void move_block(Block to, ConstBlock from, std::size_t rows, std::size_t columns,
+                std::size_t element_size, bool swap) noexcept;
 
 // Elements of `to` whose byte in `where` is 0 become the element whose bits are `bits`.
 void mask_block(Block to, ConstBlock where, std::size_t rows, std::size_t columns,

@@ -1,4 +1,5 @@
-// The vocabulary of every layer: operations, stored element types. No functions here: instruction-set files include it.
+// The vocabulary of every layer: operations, stored element types. No functions here:
+// instruction-set files include it.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -17,9 +17,12 @@ template <class V, class E> INLINE V load(const E *p, Tail tail, typename V::Sca
     return load_part<V>(p, tail.count, fill);
 }
 template <class E, class V> INLINE void store(E *p, V v, Whole) { store(p, v); }
-template <class E, class V> INLINE void store(E *p, V v, Tail tail) { store_part(p, v, tail.count); }
+template <class E, class V> INLINE void store(E *p, V v, Tail tail) {
+    store_part(p, v, tail.count);
+}
 
-// body(i, Whole) for each whole vector of the elements [begin, end), then body(i, Tail) for what is left.
+// body(i, Whole) for each whole vector of the elements [begin, end), then body(i, Tail) for what is
+// left.
 template <class V, class Body> INLINE void sweep(std::size_t begin, std::size_t end, Body body) {
     std::size_t i = begin;
     for (; i + V::lanes <= end; i += V::lanes)

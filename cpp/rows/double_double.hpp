@@ -1,5 +1,5 @@
-// Pairs of doubles: an unevaluated sum of about 106 bits, for the few scalars of a row that need it. No FMA, so that every
-// level computes the same bits.
+// Pairs of doubles: an unevaluated sum of about 106 bits, for the few scalars of a row that need
+// it. No FMA, so that every level computes the same bits.
 #pragma once
 #include "simd/lanes.hpp"
 

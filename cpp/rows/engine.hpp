@@ -1,5 +1,6 @@
-// The row engine: reduce() gives a row's shift and the sum of its shifted exponentials, rewrite() writes a row from it. Every
-// op of rows/ops.hpp is made of the two; dtype ends at load and store, the instruction set at simd/.
+// The row engine: reduce() gives a row's shift and the sum of its shifted exponentials, rewrite()
+// writes a row from it. Every op of rows/ops.hpp is made of the two; dtype ends at load and store,
+// the instruction set at simd/.
 #pragma once
 #include "core/kernels.hpp"
 #include "rows/block.hpp"
@@ -8,8 +9,12 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-template <class E> struct ComputeOf { using Type = float; };
-template <> struct ComputeOf<double> { using Type = double; };
+template <class E> struct ComputeOf {
+    using Type = float;
+};
+template <> struct ComputeOf<double> {
+    using Type = double;
+};
 template <class E> using Compute = typename ComputeOf<E>::Type;
 
 template <class C> constexpr C infinity = static_cast<C>(__builtin_inf());
@@ -17,16 +22,18 @@ template <class C> constexpr C infinity = static_cast<C>(__builtin_inf());
 template <class E> struct Row {
     const E *x;
     E *y;
-    Compute<E> *e; // where the exponentials are kept between the two passes: y itself, or scratch for 16-bit types
+    Compute<E> *e; // where the exponentials are kept between the two passes: y itself, or scratch
+                   // for 16-bit types
     std::size_t n;
     const Scaling<Compute<E>> *scaling;
     Compute<E> max;  // the largest element
-    const E *next_x; // the row after this one, or null; its maximum is found while this row's sum is on its way
+    const E *next_x; // the row after this one, or null; its maximum is found while this row's sum
+                     // is on its way
     Compute<E> *next_max;
 };
 
-// Of one row: sum = total of exp(x / T) * 2^(bias - shift). `regular` is false where the edge rules of the op decide: NaN, +inf,
-// or nothing but -inf in the row.
+// Of one row: sum = total of exp(x / T) * 2^(bias - shift). `regular` is false where the edge rules
+// of the op decide: NaN, +inf, or nothing but -inf in the row.
 struct Stats {
     bool regular;
     double shift;
@@ -68,8 +75,10 @@ INLINE DoubleDouble accumulate(const Row<E> &row, const Scaling<Compute<E>> &sca
             keep(i, part, e);
         };
         if constexpr (exp_unroll > 1)
-            sweep<Wide>(begin, whole, [&](std::size_t i, auto part) INLINE_LAMBDA { step(Wide{}, i, part); });
-        sweep<V>(exp_unroll > 1 ? whole : begin, end, [&](std::size_t i, auto part) INLINE_LAMBDA { step(V{}, i, part); });
+            sweep<Wide>(begin, whole,
+                        [&](std::size_t i, auto part) INLINE_LAMBDA { step(Wide{}, i, part); });
+        sweep<V>(exp_unroll > 1 ? whole : begin, end,
+                 [&](std::size_t i, auto part) INLINE_LAMBDA { step(V{}, i, part); });
         if (end == row.n)
             return sum.total();
         sum.flush();
@@ -83,7 +92,8 @@ __attribute__((noinline)) void reduce_careful(const Row<E> &row, Keep keep, Stat
     const Careful<C> careful = careful_for<C>(row.scaling->temperature, row.max);
     const C reduced = (row.max - careful.origin) * careful.factor * careful.factor;
     stats.shift = nearest_integer(reduced * log2_e / careful.temperature);
-    stats.sum = accumulate<Argument::careful>(row, scaling_for(careful.temperature, C()), careful, stats.shift, keep);
+    stats.sum = accumulate<Argument::careful>(row, scaling_for(careful.temperature, C()), careful,
+                                              stats.shift, keep);
 }
 
 template <class E, class Keep> INLINE Stats reduce(const Row<E> &row, Keep keep) {
@@ -101,10 +111,11 @@ template <class E, class Keep> INLINE Stats reduce(const Row<E> &row, Keep keep)
     }
     if (row.next_x)
         *row.next_max = row_max(row.next_x, row.n);
-    // The largest exponential is within [2^-0.51, 2^0.51] * 2^bias: a sum outside of these bounds, or NaN, is no sum of a
-    // row of numbers.
+    // The largest exponential is within [2^-0.51, 2^0.51] * 2^bias: a sum outside of these bounds,
+    // or NaN, is no sum of a row of numbers.
     const double unit = power_of_two(ExpKernel<C>::bias);
-    stats.regular = stats.sum.high >= 0.5 * unit && stats.sum.high <= 2.0 * unit * static_cast<double>(row.n);
+    stats.regular =
+        stats.sum.high >= 0.5 * unit && stats.sum.high <= 2.0 * unit * static_cast<double>(row.n);
     return stats;
 }
 
@@ -120,12 +131,14 @@ INLINE void rewrite(const From *from, To *y, std::size_t n, Function function) {
 
 template <class E> __attribute__((noinline)) void fill(E *y, std::size_t n, Compute<E> value) {
     using V = Vec<Compute<E>, sum_lanes<Compute<E>>>;
-    sweep<V>(0, n, [&](std::size_t i, auto part)
-                       INLINE_LAMBDA { store(y + i, broadcast<V>(value), part); });
+    sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+        store(y + i, broadcast<V>(value), part);
+    });
 }
 
-// e -> e / sum, rounded once; a subnormal result is rounded twice, which may cost it another quarter of an ULP. The reciprocal has two
-// limbs, formed `lift` times too large: near the smallest normal number the product with the low one would be lost.
+// e -> e / sum, rounded once; a subnormal result is rounded twice, which may cost it another
+// quarter of an ULP. The reciprocal has two limbs, formed `lift` times too large: near the smallest
+// normal number the product with the low one would be lost.
 template <class C> struct Normalise {
     static constexpr double lift = sizeof(C) == 4 ? 0x1p64 : 0x1p200;
     C hi, lo;
@@ -147,8 +160,9 @@ template <class C> struct Normalise {
     }
 };
 
-// One op over a batch of rows. A row is written after the next one has been reduced: the latency of its sum and of the other's
-// shift is hidden behind the two loops. Not so for rows that would leave the first-level cache in between.
+// One op over a batch of rows. A row is written after the next one has been reduced: the latency of
+// its sum and of the other's shift is hidden behind the two loops. Not so for rows that would leave
+// the first-level cache in between.
 constexpr std::size_t longest_delayed = 1024;
 template <class RowOp, class E> void each_row(const Rows &rows) noexcept {
     using C = Compute<E>;
@@ -170,8 +184,14 @@ template <class RowOp, class E> void each_row(const Rows &rows) noexcept {
             current.temperature = *t;
         }
         const char *next = i + 1 < rows.count ? x + rows.x_row_stride_bytes : nullptr;
-        Row<E> row{reinterpret_cast<const E *>(x), reinterpret_cast<E *>(y), nullptr, rows.length, &current,
-                   max, reinterpret_cast<const E *>(next), &max};
+        Row<E> row{reinterpret_cast<const E *>(x),
+                   reinterpret_cast<E *>(y),
+                   nullptr,
+                   rows.length,
+                   &current,
+                   max,
+                   reinterpret_cast<const E *>(next),
+                   &max};
         if constexpr (sizeof(E) == sizeof(C))
             row.e = row.y;
         else

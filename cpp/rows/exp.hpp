@@ -1,16 +1,17 @@
 // exp(x / T) times a constant and a power of two, without ever subtracting the row's maximum.
 //
-// A float difference x - max costs up to 64 ULP of exp. Here x itself is reduced, and the row is shifted by an integer
-// power of two N only, which rounds nothing (K = exp_table_size, b = bias, step = T ln 2 / K):
+// A float difference x - max costs up to 64 ULP of exp. Here x itself is reduced, and the row is
+// shifted by an integer power of two N only, which rounds nothing (K = exp_table_size, b = bias,
+// step = T ln 2 / K):
 //
-//   z = x * (1 / step) + C,  C = 1.5 * 2^m - K (N - b)   the low bits of z: table index; the rest: exponent relative to N - b
-//   n = z - C                                            an integer
-//   r = (x - n step) / T                                 exact up to the last rounding, abs(r) <= ln 2 / (2 K)
-//   s = scale * 2^(n / K) from the table,  p = r + r^2 (c2 + c3 r + ...),  e = s + s p
+//   z = x * (1 / step) + C,  C = 1.5 * 2^m - K (N - b)   the low bits of z: table index; the rest:
+//   exponent relative to N - b n = z - C                                            an integer r =
+//   (x - n step) / T                                 exact up to the last rounding, abs(r) <= ln 2
+//   / (2 K) s = scale * 2^(n / K) from the table,  p = r + r^2 (c2 + c3 r + ...),  e = s + s p
 //
-// Valid while K * abs(N) < 2^(m - 1), m the mantissa bits: that is what exp_limit keeps. Beyond it, x - max is exact for every
-// x that matters (Sterbenz), so the maximum is subtracted first: Argument::careful, which also carries temperatures
-// whose constants would leave the type.
+// Valid while K * abs(N) < 2^(m - 1), m the mantissa bits: that is what exp_limit keeps. Beyond it,
+// x - max is exact for every x that matters (Sterbenz), so the maximum is subtracted first:
+// Argument::careful, which also carries temperatures whose constants would leave the type.
 #pragma once
 #include "rows/double_double.hpp"
 #include "rows/exp_constants.hpp"
@@ -22,11 +23,13 @@ namespace {
 // Largest abs(max) / T that is reduced directly.
 constexpr double exp_limit = 131072.0; // 2^17
 
-// bound_ulp is that of the kernel alone, in ULP of exp(x) and over every x and shift that a row can meet, worst_input an x that
-// comes within 0.02 of it; tests/test_exp.py sweeps them and fails if they are exceeded or stale.
+// bound_ulp is that of the kernel alone, in ULP of exp(x) and over every x and shift that a row can
+// meet, worst_input an x that comes within 0.02 of it; tests/test_exp.py sweeps them and fails if
+// they are exceeded or stale.
 template <class C> struct ExpKernel;
 template <> struct ExpKernel<float> {
-    static constexpr int bias = 30;        // keeps e, and s p, normal down to 2^-152 of the largest, where softmax is 0
+    static constexpr int bias =
+        30; // keeps e, and s p, normal down to 2^-152 of the largest, where softmax is 0
     static constexpr int clamp_bits = 152; // what lies further below 2^shift is raised to there
     static constexpr double bound_ulp = has_fma ? 0.65 : 0.70;
     static constexpr double worst_input = 0;
@@ -62,7 +65,8 @@ template <class C> struct Scaling {
 INLINE Scaling<float> scaling_for(double t, float) {
     const double step = t * (ln_2 / exp_table_size);
     const float hi = static_cast<float>(step);
-    return {t, static_cast<float>(1 / step), hi, static_cast<float>(step - hi), static_cast<float>(1 / t)};
+    return {t, static_cast<float>(1 / step), hi, static_cast<float>(step - hi),
+            static_cast<float>(1 / t)};
 }
 INLINE Scaling<double> scaling_for(double t, double) {
     using Constants = ExpConstants<double>;
@@ -75,8 +79,9 @@ template <class C> INLINE bool is_moderate(double t) {
     return sizeof(C) == 4 ? t >= 0x1p-60 && t <= 0x1p60 : t >= 0x1p-400 && t <= 0x1p400;
 }
 
-// What Argument::careful does before the reduction: x' = ((x - origin) * factor) * factor, for T' = T * factor^2 in
-// [1, 4). It is exact where it matters: origin is 0 or the row's maximum, factor a power of two.
+// What Argument::careful does before the reduction: x' = ((x - origin) * factor) * factor, for T' =
+// T * factor^2 in [1, 4). It is exact where it matters: origin is 0 or the row's maximum, factor a
+// power of two.
 template <class C> struct Careful {
     C origin = 0, factor = 1;
     double temperature = 1; // T'

@@ -1,9 +1,9 @@
 // Tables and coefficients of the exponential. Made by bench/fit_exp.py; do not edit.
 //
-// table[k] holds the bits of scale * 2^(k/K) minus k << (mantissa bits - log2 K), so that adding the bits of the reduced
-// argument, shifted by as much, yields scale * 2^(n/K) with its exponent. The scale is common to a whole row and cancels
-// in it; it is what makes every entry land next to a representable number. steps_per_unit = K / ln 2; step_hi + step_lo =
-// ln 2 / K.
+// table[k] holds the bits of scale * 2^(k/K) minus k << (mantissa bits - log2 K), so that
+// adding the bits of the reduced argument, shifted by as much, yields scale * 2^(n/K) with its
+// exponent. The scale is common to a whole row and cancels in it; it is what makes every entry
+// land next to a representable number. steps_per_unit = K / ln 2; step_hi + step_lo = ln 2 / K.
 #pragma once
 #include "simd/lanes.hpp"
 

@@ -1,4 +1,5 @@
-// The kernel table of one instruction-set level: everything instantiated here, in its namespace, nothing with a weak symbol.
+// The kernel table of one instruction-set level: everything instantiated here, in its namespace,
+// nothing with a weak symbol.
 #pragma once
 #include "rows/ops.hpp"
 
@@ -20,15 +21,15 @@ template <class From, class To> void convert(const void *from, void *to, std::si
     });
 }
 
-template <class C>
-void exp_only(const C *x, C *e, std::size_t n, int shift, C subtract) noexcept {
+template <class C> void exp_only(const C *x, C *e, std::size_t n, int shift, C subtract) noexcept {
     using V = Vec<C, sum_lanes<C>>;
     const Scaling<C> scaling = scaling_for(1, C());
     Careful<C> careful;
     careful.origin = subtract;
     auto run = [&](const auto &exp) {
-        sweep<V>(0, n, [&](std::size_t i, auto part)
-                           INLINE_LAMBDA { store(e + i, exp(load<V>(x + i, part, 0)), part); });
+        sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+            store(e + i, exp(load<V>(x + i, part, 0)), part);
+        });
     };
     if (subtract != 0)
         run(Exp<C, Argument::careful>(scaling, careful, shift));
@@ -37,21 +38,32 @@ void exp_only(const C *x, C *e, std::size_t n, int shift, C subtract) noexcept {
 }
 
 template <class C>
-void vec_function(VecFn function, const C *a, const C *b, const C *c, std::size_t count, C *y) noexcept {
+void vec_function(VecFn function, const C *a, const C *b, const C *c, std::size_t count,
+                  C *y) noexcept {
     using V = Vec<C, sum_lanes<C>>;
     const V va = load<V>(a), vb = load<V>(b), vc = load<V>(c);
     auto result = [&]() -> V {
         switch (function) {
-        case VecFn::add: return add(va, vb);
-        case VecFn::sub: return sub(va, vb);
-        case VecFn::mul: return mul(va, vb);
-        case VecFn::mul_add: return mul_add(va, vb, vc);
-        case VecFn::max: return max(va, vb);
-        case VecFn::sub_product: return sub_product(va, vb, broadcast<V>(c[0]), broadcast<V>(c[1]));
-        case VecFn::scaled: return scaled(va, broadcast<V>(b[0]), broadcast<V>(c[0]));
-        case VecFn::reduce_max: return broadcast<V>(reduce_max(va));
-        case VecFn::load_part: return load_part<V>(a, count, b[0]);
-        case VecFn::store_part: break;
+        case VecFn::add:
+            return add(va, vb);
+        case VecFn::sub:
+            return sub(va, vb);
+        case VecFn::mul:
+            return mul(va, vb);
+        case VecFn::mul_add:
+            return mul_add(va, vb, vc);
+        case VecFn::max:
+            return max(va, vb);
+        case VecFn::sub_product:
+            return sub_product(va, vb, broadcast<V>(c[0]), broadcast<V>(c[1]));
+        case VecFn::scaled:
+            return scaled(va, broadcast<V>(b[0]), broadcast<V>(c[0]));
+        case VecFn::reduce_max:
+            return broadcast<V>(reduce_max(va));
+        case VecFn::load_part:
+            return load_part<V>(a, count, b[0]);
+        case VecFn::store_part:
+            break;
         }
         return vb;
     };
@@ -61,14 +73,21 @@ void vec_function(VecFn function, const C *a, const C *b, const C *c, std::size_
 }
 
 template <class C>
-constexpr ExpKernelFacts exp_facts{ExpConstants<C>::scale, ExpConstants<C>::scale_low, ExpKernel<C>::bias,        ExpKernel<C>::clamp_bits,  exp_limit,
-                                   exp_table_size,            ExpConstants<C>::degree,   ExpKernel<C>::bound_ulp,
+constexpr ExpKernelFacts exp_facts{ExpConstants<C>::scale,
+                                   ExpConstants<C>::scale_low,
+                                   ExpKernel<C>::bias,
+                                   ExpKernel<C>::clamp_bits,
+                                   exp_limit,
+                                   exp_table_size,
+                                   ExpConstants<C>::degree,
+                                   ExpKernel<C>::bound_ulp,
                                    ExpKernel<C>::worst_input};
 
 #define SOFTLANE_TEXT_OF(word) #word
 #define SOFTLANE_TEXT(word) SOFTLANE_TEXT_OF(word)
 // In the order of DType.
-#define SOFTLANE_EACH_DTYPE(f, ...) {f<__VA_ARGS__, half>, f<__VA_ARGS__, bfloat16>, f<__VA_ARGS__, float>, f<__VA_ARGS__, double>}
+#define SOFTLANE_EACH_DTYPE(f, ...)                                                                \
+    {f<__VA_ARGS__, half>, f<__VA_ARGS__, bfloat16>, f<__VA_ARGS__, float>, f<__VA_ARGS__, double>}
 
 constexpr KernelTable make_table(const char *isa) {
     return {isa,

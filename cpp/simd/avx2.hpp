@@ -1,4 +1,5 @@
-// AVX2 with FMA and F16C: 8 floats, 4 doubles in a register. The contract of every function is in simd/vec.hpp.
+// AVX2 with FMA and F16C: 8 floats, 4 doubles in a register. The contract of every function is in
+// simd/vec.hpp.
 #pragma once
 #include <immintrin.h>
 

@@ -1,4 +1,5 @@
-// AVX-512 (f, bw, dq, vl): 16 floats, 8 doubles in a register. The contract of every function is in simd/vec.hpp.
+// AVX-512 (f, bw, dq, vl): 16 floats, 8 doubles in a register. The contract of every function is in
+// simd/vec.hpp.
 #pragma once
 #include <immintrin.h>
 

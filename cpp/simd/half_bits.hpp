@@ -1,4 +1,5 @@
-// binary16 and bfloat16 to and from binary32, one element, in integer arithmetic: for levels without such instructions.
+// binary16 and bfloat16 to and from binary32, one element, in integer arithmetic: for levels
+// without such instructions.
 #pragma once
 #include "simd/lanes.hpp"
 
@@ -24,10 +25,12 @@ __attribute__((noinline)) float to_float(half v) {
     const std::uint32_t exponent = (v.bits >> 10) & 31, mantissa = v.bits & 0x3ff;
     if (exponent == 0) // zero or subnormal: a multiple of 2^-24
         return float_of(sign | bits_of(static_cast<float>(mantissa) * 0x1p-24f));
-    return float_of(sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | mantissa << 13);
+    return float_of(sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) |
+                    mantissa << 13);
 }
 
-// Drops the low `count` bits, rounding to nearest even; a carry into the exponent is the right result.
+// Drops the low `count` bits, rounding to nearest even; a carry into the exponent is the right
+// result.
 INLINE std::uint32_t round_off(std::uint32_t u, std::uint32_t count) {
     return (u + (1u << (count - 1)) - 1 + ((u >> count) & 1)) >> count;
 }

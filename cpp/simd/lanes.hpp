@@ -1,4 +1,5 @@
-// The names that each simd/<isa>.hpp gives a native meaning to; the contract is in simd/vec.hpp. Included first.
+// The names that each simd/<isa>.hpp gives a native meaning to; the contract is in simd/vec.hpp.
+// Included first.
 #pragma once
 #include "core/types.hpp"
 
@@ -11,7 +12,8 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-// N lanes of T: two halves, down to the width of a register, where the instruction set specialises it.
+// N lanes of T: two halves, down to the width of a register, where the instruction set specialises
+// it.
 template <class T, int N> struct Vec {
     using Scalar = T;
     static constexpr int lanes = N;

@@ -1,4 +1,5 @@
-// ARMv8-A NEON: 4 floats, 2 doubles in a register, FMA. The contract of every function is in simd/vec.hpp.
+// ARMv8-A NEON: 4 floats, 2 doubles in a register, FMA. The contract of every function is in
+// simd/vec.hpp.
 #pragma once
 #include <arm_neon.h>
 
@@ -43,11 +44,15 @@ template <> struct Table<double> {
 INLINE F32 native_broadcast(float s) { return {vdupq_n_f32(s)}; }
 INLINE F64 native_broadcast(double s) { return {vdupq_n_f64(s)}; }
 
-INLINE float32x4_t float_of_bits(uint16x4_t b, half) { return vcvt_f32_f16(vreinterpret_f16_u16(b)); }
+INLINE float32x4_t float_of_bits(uint16x4_t b, half) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(b));
+}
 INLINE float32x4_t float_of_bits(uint16x4_t b, bfloat16) {
     return vreinterpretq_f32_u32(vshll_n_u16(b, 16));
 }
-INLINE uint16x4_t bits_of_float(float32x4_t v, half) { return vreinterpret_u16_f16(vcvt_f16_f32(v)); }
+INLINE uint16x4_t bits_of_float(float32x4_t v, half) {
+    return vreinterpret_u16_f16(vcvt_f16_f32(v));
+}
 INLINE uint16x4_t bits_of_float(float32x4_t v, bfloat16) {
     const uint32x4_t u = vreinterpretq_u32_f32(v);
     const uint32x4_t odd = vandq_u32(vshrq_n_u32(u, 16), vdupq_n_u32(1));
@@ -143,7 +148,9 @@ INLINE F64 add_to_exponent(F64 t, F64 z) {
     return {vreinterpretq_f64_u64(vaddq_u64(vreinterpretq_u64_f64(t.r), shifted))};
 }
 
-INLINE Vec<double, 4> widen(F32 v) { return {{vcvt_f64_f32(vget_low_f32(v.r))}, {vcvt_high_f64_f32(v.r)}}; }
+INLINE Vec<double, 4> widen(F32 v) {
+    return {{vcvt_f64_f32(vget_low_f32(v.r))}, {vcvt_high_f64_f32(v.r)}};
+}
 INLINE F32 narrow(Vec<double, 4> v) { return {vcvt_high_f32_f64(vcvt_f32_f64(v.low.r), v.high.r)}; }
 INLINE float reduce_max(F32 v) { return vmaxvq_f32(v.r); }
 INLINE double reduce_max(F64 v) { return vmaxvq_f64(v.r); }

@@ -1,5 +1,6 @@
-// The functions of the vector contract that need more than one rounding's worth of digits, for levels without FMA: floats
-// go through double, doubles through exact products (Dekker 1971). Included after the level's own functions.
+// The functions of the vector contract that need more than one rounding's worth of digits, for
+// levels without FMA: floats go through double, doubles through exact products (Dekker 1971).
+// Included after the level's own functions.
 #pragma once
 #include "simd/lanes.hpp"
 

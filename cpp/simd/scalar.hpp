@@ -1,7 +1,9 @@
-// Plain C++, any processor, no FMA. A "register" is all 16 (8) virtual lanes and each function a loop over them, which a
-// compiler may vectorise as it likes: no result depends on it. The contract is in simd/vec.hpp.
+// Plain C++, any processor, no FMA. A "register" is all 16 (8) virtual lanes and each function a
+// loop over them, which a compiler may vectorise as it likes: no result depends on it. The contract
+// is in simd/vec.hpp.
 #pragma once
-#define EXP_INLINE __attribute__((noinline)) // one copy for all kernels, or this would be the largest level of all
+#define EXP_INLINE                                                                                 \
+    __attribute__((noinline)) // one copy for all kernels, or this would be the largest level of all
 #include "simd/half_bits.hpp"
 
 namespace softlane::SOFTLANE_ISA {
@@ -56,10 +58,15 @@ template <class V, class F> INLINE V lanes_of(F f) {
     return y;
 }
 
-INLINE F32 native_broadcast(float s) { return lanes_of<F32>([=](int) { return s; }); }
-INLINE F64 native_broadcast(double s) { return lanes_of<F64>([=](int) { return s; }); }
+INLINE F32 native_broadcast(float s) {
+    return lanes_of<F32>([=](int) { return s; });
+}
+INLINE F64 native_broadcast(double s) {
+    return lanes_of<F64>([=](int) { return s; });
+}
 
-template <class V, class E> INLINE V load_lanes(const E *p, std::size_t n, typename V::Scalar fill) {
+template <class V, class E>
+INLINE V load_lanes(const E *p, std::size_t n, typename V::Scalar fill) {
     V y = native_broadcast(fill);
     for (std::size_t i = 0; i < n; ++i) {
         E e;
@@ -77,7 +84,8 @@ INLINE F64 native_load_part(const double *p, std::size_t n, double fill) {
     return load_lanes<F64>(p, n, fill);
 }
 
-template <class E, class T, int N> INLINE void native_store_part(E *p, const Vec<T, N> &v, std::size_t n) {
+template <class E, class T, int N>
+INLINE void native_store_part(E *p, const Vec<T, N> &v, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
         E e;
         from_float(v.r[i], e);
@@ -119,10 +127,12 @@ INLINE F64 lookup(const Table<double> &table, F64 z) {
     return lanes_of<F64>([&](int i) { return table[bits_of(z.r[i]) & 7]; });
 }
 INLINE F32 add_to_exponent(F32 t, F32 z) {
-    return lanes_of<F32>([&](int i) { return float_of(bits_of(t.r[i]) + (bits_of(z.r[i]) << 20)); });
+    return lanes_of<F32>(
+        [&](int i) { return float_of(bits_of(t.r[i]) + (bits_of(z.r[i]) << 20)); });
 }
 INLINE F64 add_to_exponent(F64 t, F64 z) {
-    return lanes_of<F64>([&](int i) { return float_of(bits_of(t.r[i]) + (bits_of(z.r[i]) << 49)); });
+    return lanes_of<F64>(
+        [&](int i) { return float_of(bits_of(t.r[i]) + (bits_of(z.r[i]) << 49)); });
 }
 
 INLINE Vec<double, 16> widen(F32 v) {

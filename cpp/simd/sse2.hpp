@@ -1,4 +1,5 @@
-// SSE2, any x86-64: 4 floats, 2 doubles in a register, no FMA, no variable permute. The contract is in simd/vec.hpp.
+// SSE2, any x86-64: 4 floats, 2 doubles in a register, no FMA, no variable permute. The contract is
+// in simd/vec.hpp.
 #pragma once
 #include <emmintrin.h>
 

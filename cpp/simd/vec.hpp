@@ -1,24 +1,26 @@
-// The vector layer's contract, and its lift to any number of lanes. Included after simd/<isa>.hpp; may include simd/ only.
+// The vector layer's contract, and its lift to any number of lanes. Included after simd/<isa>.hpp;
+// may include simd/ only.
 //
-// Vec<T, N> holds N lanes of float or double. An instruction set defines the one N that fills its register (the native
-// width); every larger N is two halves, so the algorithms see the same 16 (8) virtual lanes everywhere. Unrolling is a
-// larger N. The functions, all lane by lane, exact or rounded to nearest even:
+// Vec<T, N> holds N lanes of float or double. An instruction set defines the one N that fills its
+// register (the native width); every larger N is two halves, so the algorithms see the same 16 (8)
+// virtual lanes everywhere. Unrolling is a larger N. The functions, all lane by lane, exact or
+// rounded to nearest even:
 //
 //   broadcast<V>(s)            s in every lane
-//   load<V>(p)                 N stored elements (float, half, bfloat16; double) at p, any alignment, widened exactly
-//   load_part<V>(p, n, fill)   the first n <= N; the other lanes are `fill`; nothing beyond p[n - 1] is read
-//   store(p, v)                N elements rounded to the stored type, to nearest even
-//   store_part(p, v, n)        the first n; nothing beyond p[n - 1] is written
-//   add, sub, mul              a + b, a - b, a * b
-//   mul_add(a, b, c)           a * b + c: one rounding where the instruction set has FMA, two where it has not
-//   max(a, b)                  a > b ? a : b; so NaN in either gives b, and so do two zeros
-//   sub_product(x, n, hi, lo)  x - n * hi - n * lo, where x - n * hi is representable: one rounding and the error of lo
-//   scaled(e, hi, lo)          e * (hi + lo), abs(lo) <= ulp(hi): one rounding, exact up to 2^-20 ULP, for results between
+//   load<V>(p)                 N stored elements (float, half, bfloat16; double) at p, any
+//   alignment, widened exactly load_part<V>(p, n, fill)   the first n <= N; the other lanes are
+//   `fill`; nothing beyond p[n - 1] is read store(p, v)                N elements rounded to the
+//   stored type, to nearest even store_part(p, v, n)        the first n; nothing beyond p[n - 1] is
+//   written add, sub, mul              a + b, a - b, a * b mul_add(a, b, c)           a * b + c:
+//   one rounding where the instruction set has FMA, two where it has not max(a, b) a > b ? a : b;
+//   so NaN in either gives b, and so do two zeros sub_product(x, n, hi, lo)  x - n * hi - n * lo,
+//   where x - n * hi is representable: one rounding and the error of lo scaled(e, hi, lo) e * (hi +
+//   lo), abs(lo) <= ulp(hi): one rounding, exact up to 2^-20 ULP, for results between
 //                              2^-90 and 2^100 (doubles: 2^-900 and 2^900)
-//   lookup(table, z)           the entry that the low bits of z choose; table is Table<T>, eight entries
-//   add_to_exponent(t, z)      the bits of t plus the bits of z << (mantissa bits - 3), as integers
-//   widen(v), narrow(v)        float to double, exactly; double to float
-//   reduce_max(v)              the largest lane; no lane is NaN
+//   lookup(table, z)           the entry that the low bits of z choose; table is Table<T>, eight
+//   entries add_to_exponent(t, z)      the bits of t plus the bits of z << (mantissa bits - 3), as
+//   integers widen(v), narrow(v)        float to double, exactly; double to float reduce_max(v) the
+//   largest lane; no lane is NaN
 #pragma once
 #include "simd/lanes.hpp"
 
@@ -75,7 +77,8 @@ template <class E, class T, int N> INLINE void store_part(E *p, Vec<T, N> v, std
     }
 }
 
-// The lane-by-lane functions of a wider vector are those of its halves; the native overloads are better matches.
+// The lane-by-lane functions of a wider vector are those of its halves; the native overloads are
+// better matches.
 template <class T, int N> INLINE Vec<T, N> add(Vec<T, N> a, Vec<T, N> b) {
     return {add(a.low, b.low), add(a.high, b.high)};
 }
@@ -93,7 +96,8 @@ template <class T, int N> INLINE Vec<T, N> mul_add(Vec<T, N> a, Vec<T, N> b, Vec
 }
 template <class T, int N>
 INLINE Vec<T, N> sub_product(Vec<T, N> x, Vec<T, N> n, Vec<T, N> hi, Vec<T, N> lo) {
-    return {sub_product(x.low, n.low, hi.low, lo.low), sub_product(x.high, n.high, hi.high, lo.high)};
+    return {sub_product(x.low, n.low, hi.low, lo.low),
+            sub_product(x.high, n.high, hi.high, lo.high)};
 }
 template <class T, int N> INLINE Vec<T, N> scaled(Vec<T, N> e, Vec<T, N> hi, Vec<T, N> lo) {
     return {scaled(e.low, hi.low, lo.low), scaled(e.high, hi.high, lo.high)};
@@ -104,11 +108,15 @@ template <class T, int N> INLINE Vec<T, N> lookup(const Table<T> &table, Vec<T, 
 template <class T, int N> INLINE Vec<T, N> add_to_exponent(Vec<T, N> t, Vec<T, N> z) {
     return {add_to_exponent(t.low, z.low), add_to_exponent(t.high, z.high)};
 }
-template <int N> INLINE Vec<double, N> widen(Vec<float, N> v) { return {widen(v.low), widen(v.high)}; }
+template <int N> INLINE Vec<double, N> widen(Vec<float, N> v) {
+    return {widen(v.low), widen(v.high)};
+}
 template <int N> INLINE Vec<float, N> narrow(Vec<double, N> v) {
     return {narrow(v.low), narrow(v.high)};
 }
-template <class T, int N> INLINE T reduce_max(Vec<T, N> v) { return reduce_max(max(v.low, v.high)); }
+template <class T, int N> INLINE T reduce_max(Vec<T, N> v) {
+    return reduce_max(max(v.low, v.high));
+}
 
 } // namespace
 } // namespace softlane::SOFTLANE_ISA

@@ -1,6 +1,7 @@
-// Prints `level case hash` for every kernel of every level that this machine runs, over the same deterministic inputs: vector
-// functions, conversions, the exponential, whole rows through core/run. Two machines, or two levels that promise the same
-// bits, must print the same hashes. It is also what the sanitizers run: rows lie in buffers of exactly their size.
+// Prints `level case hash` for every kernel of every level that this machine runs, over the same
+// deterministic inputs: vector functions, conversions, the exponential, whole rows through
+// core/run. Two machines, or two levels that promise the same bits, must print the same hashes. It
+// is also what the sanitizers run: rows lie in buffers of exactly their size.
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -27,31 +28,36 @@ double uniform(double low, double high) {
 }
 
 class Hash { // FNV-1a over bytes
-  public:
+public:
     void add(const void *data, std::size_t bytes) {
         for (std::size_t i = 0; i < bytes; ++i)
             value_ = (value_ ^ static_cast<const unsigned char *>(data)[i]) * 0x100000001b3;
     }
     std::uint64_t value() const { return value_; }
 
-  private:
+private:
     std::uint64_t value_ = 0xcbf29ce484222325;
 };
 
 void print(const char *isa, const std::string &name, const Hash &hash) {
-    std::printf("%s %s %016llx\n", isa, name.c_str(), static_cast<unsigned long long>(hash.value()));
+    std::printf("%s %s %016llx\n", isa, name.c_str(),
+                static_cast<unsigned long long>(hash.value()));
 }
 
 // No NaN among the operands: which of two NaNs an operation returns differs between architectures.
 template <class C> C operand(int kind) {
     switch (kind) {
-    case 0: return static_cast<C>(uniform(-8, 8));
-    case 1: return static_cast<C>(uniform(-1e5, 1e5));
-    default: return static_cast<C>(uniform(-1, 1) * 0x1p-100);
+    case 0:
+        return static_cast<C>(uniform(-8, 8));
+    case 1:
+        return static_cast<C>(uniform(-1e5, 1e5));
+    default:
+        return static_cast<C>(uniform(-1, 1) * 0x1p-100);
     }
 }
 
-template <class C, class Function> void vec_functions(const char *isa, const char *dtype, Function run) {
+template <class C, class Function>
+void vec_functions(const char *isa, const char *dtype, Function run) {
     constexpr std::size_t lanes = 64 / sizeof(C);
     for (int f = 0; f < vec_fn_count; ++f) {
         Hash hash;
@@ -63,7 +69,8 @@ template <class C, class Function> void vec_functions(const char *isa, const cha
                 b[i] = operand<C>(0);
                 c[i] = operand<C>(0);
             }
-            if (static_cast<VecFn>(f) == VecFn::sub_product) { // a near a multiple of c[0], a small rest
+            if (static_cast<VecFn>(f) ==
+                VecFn::sub_product) { // a near a multiple of c[0], a small rest
                 c[0] = static_cast<C>(0.0866);
                 c[1] = static_cast<C>(1e-9);
                 for (std::size_t i = 0; i < lanes; ++i) {
@@ -80,7 +87,8 @@ template <class C, class Function> void vec_functions(const char *isa, const cha
     }
 }
 
-template <class C, class Function> void exponential(const char *isa, const char *dtype, Function run) {
+template <class C, class Function>
+void exponential(const char *isa, const char *dtype, Function run) {
     constexpr std::size_t n = 10007;
     std::vector<C> x(n), e(n);
     for (const double subtract : {0.0, 3e5}) {
@@ -88,7 +96,8 @@ template <class C, class Function> void exponential(const char *isa, const char 
         state = 2;
         for (int shift = -3; shift <= 3; ++shift) {
             for (C &v : x)
-                v = static_cast<C>(uniform(-200, 1) + subtract + (subtract == 0 ? shift * 0.6931 : 0));
+                v = static_cast<C>(uniform(-200, 1) + subtract +
+                                   (subtract == 0 ? shift * 0.6931 : 0));
             run(x.data(), e.data(), n, subtract == 0 ? shift : 0, static_cast<C>(subtract));
             hash.add(e.data(), n * sizeof(C));
         }
@@ -107,8 +116,8 @@ const char *const dtype_name[dtype_count] = {"f16", "bf16", "f32", "f64"};
 
 Buffer elements(const KernelTable &table, DType dtype, const std::vector<double> &values) {
     Buffer buffer(values.size() * dtype_size[static_cast<int>(dtype)]);
-    table.convert[static_cast<int>(DType::f64)][static_cast<int>(dtype)](values.data(), buffer.bytes.get(),
-                                                                        values.size());
+    table.convert[static_cast<int>(DType::f64)][static_cast<int>(dtype)](
+        values.data(), buffer.bytes.get(), values.size());
     return buffer;
 }
 
@@ -124,7 +133,8 @@ void conversions(const KernelTable &table) {
             table.convert[from][to](x.bytes.get(), y.bytes.get(), values.size());
             Hash hash;
             hash.add(y.bytes.get(), y.size);
-            print(table.isa, std::string("convert_") + dtype_name[from] + "_" + dtype_name[to], hash);
+            print(table.isa, std::string("convert_") + dtype_name[from] + "_" + dtype_name[to],
+                  hash);
         }
 }
 
@@ -141,7 +151,8 @@ void softmax_rows(const KernelTable &table, DType dtype, const Layout &layout) {
         const std::size_t rows = n < 130 ? 5 : 2;
         std::vector<double> values(rows * n);
         for (double &v : values)
-            v = uniform(-1, 1) * (n % 3 == 0 ? 2 : 60) + (n % 7 == 0 && dtype == DType::f32 ? 3e5 : 0);
+            v = uniform(-1, 1) * (n % 3 == 0 ? 2 : 60) +
+                (n % 7 == 0 && dtype == DType::f32 ? 3e5 : 0);
         if (n % 5 == 0)
             values[n / 2] = n % 2 ? __builtin_nan("") : -__builtin_inf();
         const Buffer x = elements(table, dtype, values);
@@ -162,16 +173,19 @@ void softmax_rows(const KernelTable &table, DType dtype, const Layout &layout) {
         problem.where = layout.mask ? where.bytes.get() : nullptr;
         problem.temperature = temperature.data();
         problem.outer_count = problem.inner_count = 1;
-        const std::ptrdiff_t row = layout.axis_first ? 1 : stride, column = layout.axis_first ? count : 1;
+        const std::ptrdiff_t row = layout.axis_first ? 1 : stride,
+                             column = layout.axis_first ? count : 1;
         problem.outer[0] = {rows, row * size, row * size, row, 1};
         problem.inner[0] = {n, column * size, column * size, column, 0};
         const Plan plan = make_plan(problem);
         const std::unique_ptr<char[]> workspace(new char[plan.workspace_bytes + 64]);
-        char *aligned = workspace.get() + (64 - reinterpret_cast<std::uintptr_t>(workspace.get()) % 64) % 64;
+        char *aligned =
+            workspace.get() + (64 - reinterpret_cast<std::uintptr_t>(workspace.get()) % 64) % 64;
         run(plan, table, aligned);
         hash.add(y.bytes.get(), y.size);
     }
-    print(table.isa, std::string("softmax_") + dtype_name[static_cast<int>(dtype)] + "_" + layout.name, hash);
+    print(table.isa,
+          std::string("softmax_") + dtype_name[static_cast<int>(dtype)] + "_" + layout.name, hash);
 }
 
 } // namespace
@@ -185,8 +199,9 @@ int main() {
         exponential<float>(table->isa, "f32", table->exp.f32);
         exponential<double>(table->isa, "f64", table->exp.f64);
         for (int d = 0; d < dtype_count; ++d)
-            for (const Layout &layout : {Layout{"rows", false, false, false}, Layout{"columns", true, false, false},
-                                         Layout{"masked", false, true, false}, Layout{"temperature", false, false, true}})
+            for (const Layout &layout :
+                 {Layout{"rows", false, false, false}, Layout{"columns", true, false, false},
+                  Layout{"masked", false, true, false}, Layout{"temperature", false, false, true}})
                 softmax_rows(*table, static_cast<DType>(d), layout);
     }
     return 0;
