@@ -36,8 +36,7 @@ struct ExpKernelFacts {
     double worst_input;
 };
 
-// The exponential by itself, for the sweeps: e[i] = scale * exp(x[i] - subtract) * 2^(bias -
-// shift).
+// The exponential by itself, for the sweeps: scale * exp(x - subtract) * 2^(bias - shift).
 struct ExpFns {
     void (*f32)(const float *x, float *e, std::size_t n, int shift, float subtract) noexcept;
     void (*f64)(const double *x, double *e, std::size_t n, int shift, double subtract) noexcept;
@@ -70,8 +69,8 @@ struct VecFns {
     void (*f64)(VecFn, const double *a, const double *b, const double *c, std::size_t count,
                 double *y) noexcept;
 };
-constexpr std::size_t lanes_f32 =
-    16; // virtual lanes: the same on every level (numerics of the sum depend on it)
+// Virtual lanes, the same on every level: the bits of a sum depend on them.
+constexpr std::size_t lanes_f32 = 16;
 constexpr std::size_t lanes_f64 = 8;
 
 struct KernelTable {

@@ -7,10 +7,10 @@ namespace softlane {
 
 namespace {
 
-constexpr std::size_t tile_bytes =
-    128 * 1024; // in the second-level cache with room for what streams through
-constexpr std::size_t most_tile_rows =
-    64; // of one element each: some cache lines of neighbours, for a transposing pack
+// Tiles stay in the second-level cache, with room for what streams through. A transposing pack
+// takes some cache lines of neighbouring columns at a time.
+constexpr std::size_t tile_bytes = 128 * 1024;
+constexpr std::size_t most_tile_rows = 64;
 
 // Drops loops of extent 1 and joins neighbours that a single stride describes; leaves at least one
 // loop.
@@ -47,14 +47,9 @@ std::size_t product(const Loop *loops, int count) {
 } // namespace
 
 Plan make_plan(const Problem &given) {
-    Plan plan{given,
-              product(given.outer, given.outer_count),
-              product(given.inner, given.inner_count),
-              {},
-              false,
-              1,
-              0,
-              false};
+    Plan plan{given};
+    plan.rows = product(given.outer, given.outer_count);
+    plan.length = product(given.inner, given.inner_count);
     if (plan.rows == 0 || plan.length == 0)
         return plan;
     Problem &p = plan.problem;

@@ -27,19 +27,18 @@ struct Problem {
     const double *temperature;
     int outer_count = 0, inner_count = 0;
     Loop outer[max_dims]; // each index is a row
-    Loop inner[max_dims]; // the dimensions of the axis, in ascending order: a row's elements in C
-                          // order
+    Loop inner[max_dims]; // the axis, its dimensions ascending: a row's elements in C order
 };
 
 struct Plan {
-    Problem problem;    // loops sorted and joined; outer_count and inner_count at least 1
-    std::size_t rows;   // 0: nothing to do
-    std::size_t length; // of a row; 0: nothing to do
-    DType kernel_dtype; // what the kernel reads and writes
-    bool direct;        // the kernel works on the arrays themselves
-    std::size_t tile_rows;
-    std::size_t workspace_bytes; // for run()
-    bool release_gil;            // the work is long enough for another thread to profit
+    Problem problem;                 // loops sorted and joined; at least one of each kind
+    std::size_t rows = 0;            // 0: nothing to do
+    std::size_t length = 0;          // of a row; 0: nothing to do
+    DType kernel_dtype{};            // what the kernel reads and writes
+    bool direct = false;             // the kernel works on the arrays themselves
+    std::size_t tile_rows = 1;       // otherwise: rows packed at a time
+    std::size_t workspace_bytes = 0; // for run()
+    bool release_gil = false;        // long enough for another thread to profit
 };
 
 Plan make_plan(const Problem &problem);

@@ -13,7 +13,6 @@ constexpr int op_count = 1;
 enum class DType : std::uint8_t { f16, bf16, f32, f64 };
 constexpr int dtype_count = 4;
 constexpr std::size_t dtype_size[dtype_count] = {2, 2, 4, 8};
-constexpr DType dtype_compute[dtype_count] = {DType::f32, DType::f32, DType::f32, DType::f64};
 
 // IEEE 754 binary16 and the upper half of a binary32, as stored.
 struct half {

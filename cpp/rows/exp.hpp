@@ -4,10 +4,13 @@
 // shifted by an integer power of two N only, which rounds nothing (K = exp_table_size, b = bias,
 // step = T ln 2 / K):
 //
-//   z = x * (1 / step) + C,  C = 1.5 * 2^m - K (N - b)   the low bits of z: table index; the rest:
-//   exponent relative to N - b n = z - C                                            an integer r =
-//   (x - n step) / T                                 exact up to the last rounding, abs(r) <= ln 2
-//   / (2 K) s = scale * 2^(n / K) from the table,  p = r + r^2 (c2 + c3 r + ...),  e = s + s p
+//   z = x * (1 / step) + C    C = 1.5 * 2^m - K (N - b): the low log2 K bits of z index the
+//                             table, the rest is the exponent relative to N - b
+//   n = z - C                 an integer
+//   r = (x - n step) / T      exact up to the last rounding, abs(r) <= ln 2 / (2 K)
+//   s = scale * 2^(n / K)     from the table
+//   p = r + r^2 (c2 + c3 r + ...)
+//   e = s + s p
 //
 // Valid while K * abs(N) < 2^(m - 1), m the mantissa bits: that is what exp_limit keeps. Beyond it,
 // x - max is exact for every x that matters (Sterbenz), so the maximum is subtracted first:
@@ -28,9 +31,8 @@ constexpr double exp_limit = 131072.0; // 2^17
 // they are exceeded or stale.
 template <class C> struct ExpKernel;
 template <> struct ExpKernel<float> {
-    static constexpr int bias =
-        30; // keeps e, and s p, normal down to 2^-152 of the largest, where softmax is 0
-    static constexpr int clamp_bits = 152; // what lies further below 2^shift is raised to there
+    static constexpr int bias = 30;        // e, and s p, are normal down to 2^(shift - clamp_bits)
+    static constexpr int clamp_bits = 152; // x further below is raised to there: softmax is 0
     static constexpr double bound_ulp = has_fma ? 0.65 : 0.70;
     static constexpr double worst_input = 0;
 };

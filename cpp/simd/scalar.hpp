@@ -2,8 +2,8 @@
 // loop over them, which a compiler may vectorise as it likes: no result depends on it. The contract
 // is in simd/vec.hpp.
 #pragma once
-#define EXP_INLINE                                                                                 \
-    __attribute__((noinline)) // one copy for all kernels, or this would be the largest level of all
+// One copy of the exponential for all kernels, or this would be the largest level of all.
+#define EXP_INLINE __attribute__((noinline))
 #include "simd/half_bits.hpp"
 
 namespace softlane::SOFTLANE_ISA {

@@ -7,20 +7,20 @@
 // rounded to nearest even:
 //
 //   broadcast<V>(s)            s in every lane
-//   load<V>(p)                 N stored elements (float, half, bfloat16; double) at p, any
-//   alignment, widened exactly load_part<V>(p, n, fill)   the first n <= N; the other lanes are
-//   `fill`; nothing beyond p[n - 1] is read store(p, v)                N elements rounded to the
-//   stored type, to nearest even store_part(p, v, n)        the first n; nothing beyond p[n - 1] is
-//   written add, sub, mul              a + b, a - b, a * b mul_add(a, b, c)           a * b + c:
-//   one rounding where the instruction set has FMA, two where it has not max(a, b) a > b ? a : b;
-//   so NaN in either gives b, and so do two zeros sub_product(x, n, hi, lo)  x - n * hi - n * lo,
-//   where x - n * hi is representable: one rounding and the error of lo scaled(e, hi, lo) e * (hi +
-//   lo), abs(lo) <= ulp(hi): one rounding, exact up to 2^-20 ULP, for results between
-//                              2^-90 and 2^100 (doubles: 2^-900 and 2^900)
-//   lookup(table, z)           the entry that the low bits of z choose; table is Table<T>, eight
-//   entries add_to_exponent(t, z)      the bits of t plus the bits of z << (mantissa bits - 3), as
-//   integers widen(v), narrow(v)        float to double, exactly; double to float reduce_max(v) the
-//   largest lane; no lane is NaN
+//   load<V>(p)                 N elements (float, half, bfloat16; double), any alignment; exact
+//   load_part<V>(p, n, fill)   the first n <= N, the other lanes fill; p[n] and on is not read
+//   store(p, v)                N elements, rounded to the stored type
+//   store_part(p, v, n)        the first n; p[n] and on is not written
+//   add, sub, mul              a + b, a - b, a * b
+//   mul_add(a, b, c)           a * b + c: one rounding with FMA, two without
+//   max(a, b)                  a > b ? a : b; so NaN in either gives b, and so do two zeros
+//   sub_product(x, n, hi, lo)  x - n * (hi + lo), where x - n * hi is representable; one rounding
+//   scaled(e, hi, lo)          e * (hi + lo), abs(lo) <= ulp(hi): one rounding, exact up to
+//                              2^-20 ULP, for results in 2^-90 ... 2^100 (2^-900 ... 2^900)
+//   lookup(table, z)           the entry, of eight, that the low bits of z choose
+//   add_to_exponent(t, z)      bits of t + (bits of z << (mantissa bits - 3)), as integers
+//   widen(v), narrow(v)        float to double, exactly; double to float
+//   reduce_max(v)              the largest lane; no lane is NaN
 #pragma once
 #include "simd/lanes.hpp"
 
