@@ -83,8 +83,8 @@ def fused(a: np.floating, b: np.floating, c: np.floating) -> np.floating:
 
 
 def test_the_functions_are_those_tested_here():
-    tested = {"add", "sub", "mul", "mul_add", "max", "sub_product", "scaled", "reduce_max"}
-    assert set(_core._vec_names()) == tested | {"load_part", "store_part"}
+    tested = {"add", "sub", "mul", "mul_add", "max", "min", "sub_product", "scaled", "lowered"}
+    assert set(_core._vec_names()) == tested | {"reduce_max", "load_part", "store_part"}
 
 
 @EVERY_TYPE
@@ -111,12 +111,29 @@ def test_mul_add_rounds_once_with_fma_and_twice_without(real, isa):
 
 
 @EVERY_TYPE
-def test_max_gives_its_second_operand_for_nan_and_for_two_zeros(real, isa):
+@pytest.mark.parametrize(("name", "wins"), [("max", np.greater), ("min", np.less)])
+def test_max_and_min_give_their_second_operand_for_nan_and_for_two_zeros(name, wins, real, isa):
     a, b = operands(real, 2)
+    a[:2], b[:2] = np.nan, [[1], [-np.inf]]
+    b[2:4], a[2:4] = np.nan, [[1], [np.inf]]
     with np.errstate(invalid="ignore"):
-        want = np.where(a > b, a, b)
-    got = run("max", a, b)
-    assert_same(got, want)
+        want = np.where(wins(a, b), a, b)
+    assert_same(run(name, a, b), want)
+
+
+@EVERY_TYPE
+def test_lowered_rounds_subnormal_results_to_even_and_no_others(real, isa):
+    """Against an exact power of two, taken off in two steps of which the last may round."""
+    rng = np.random.default_rng(8)
+    bits, deepest = (100, -52) if real is np.float32 else (200, -876)
+    y = np.ldexp(1 + rng.random((900, LANES[real])), rng.integers(deepest, bits, (900, 1)))
+    y = y.astype(real)
+    limit = np.ldexp(np.finfo(real).tiny, bits)
+    y[:300] *= limit / y[:300].max()  # mostly subnormal results
+    unit = np.ldexp(np.finfo(real).smallest_subnormal, bits)
+    y[0] = (np.arange(LANES[real]) + real(0.5)) * unit  # ties
+    y[1], y[2], y[3] = 0, limit, np.nextafter(limit, real(0))
+    assert_same(run("lowered", y), np.ldexp(y, -bits))
 
 
 @EVERY_TYPE

@@ -220,6 +220,8 @@ Operand parse_temperature(const char *function, PyObject *temperature, PyArrayOb
                       (PyArray_NDIM(t) ? " at flat index " + std::to_string(i) : std::string()) +
                       ", expected finite and > 0");
     operand.data = reinterpret_cast<const char *>(value);
+    operand.tiny =
+        std::any_of(value, value + PyArray_SIZE(t), [](double v) { return v < 0x1p-60; });
 
     const int ndim = PyArray_NDIM(x);
     const bool keepdims =

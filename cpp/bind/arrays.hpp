@@ -37,6 +37,7 @@ struct Operand {
     py::object owner;
     const char *data = nullptr;
     std::vector<std::ptrdiff_t> strides;
+    bool tiny = false; // of a temperature: some are below 2^-60
 };
 Operand parse_where(const char *function, PyObject *where, PyArrayObject *x);
 Operand parse_temperature(const char *function, PyObject *temperature, PyArrayObject *x,

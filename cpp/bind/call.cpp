@@ -175,7 +175,7 @@ PyObject *plain_call(Op op, const Arguments &arguments) {
     const RowsFn kernel = active().rows[static_cast<int>(op)][static_cast<int>(*element)];
     PyThreadState *state = size >= release_gil_elements ? PyEval_SaveThread() : nullptr;
     {
-        const FpEnvironment environment;
+        const FpEnvironment environment(Subnormals::flush);
         kernel(rows);
     }
     if (state)
@@ -204,6 +204,7 @@ Problem describe(Op op, PyArrayObject *x, PyArrayObject *y, const std::vector<bo
     problem.y = PyArray_BYTES(y);
     problem.where = mask.data;
     problem.temperature = reinterpret_cast<const double *>(t.data);
+    problem.tiny_temperature = t.tiny;
     for (int d = 0; d < PyArray_NDIM(x); ++d) {
         const Loop loop{static_cast<std::size_t>(PyArray_DIM(x, d)), PyArray_STRIDE(x, d),
                         PyArray_STRIDE(y, d), mask.data ? mask.strides[d] : 0, t.strides[d]};

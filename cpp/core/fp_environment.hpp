@@ -1,6 +1,6 @@
-// The floating-point mode that every bit of a result assumes: round to nearest, subnormals kept, no
-// traps. Kernels run within one of these; the caller's mode and flags are as before when it goes
-// out of scope.
+// The floating-point mode that every bit of a result assumes: round to nearest, no traps. All
+// arithmetic on elements runs within one of these; the caller's mode and flags are as before when
+// it goes out of scope.
 #pragma once
 #include <cstdint>
 
@@ -10,11 +10,20 @@
 
 namespace softlane {
 
+enum class Subnormals : std::uint8_t {
+    keep,
+    flush, // as operands and results: the kernels' own mode, in which none slows them down
+};
+
 #if defined(__x86_64__)
 
 class FpEnvironment {
 public:
-    FpEnvironment() noexcept : saved_(_mm_getcsr()) { _mm_setcsr(0x1f80); } // all exceptions masked
+    // All exceptions masked; DAZ and FTZ for `flush`.
+    explicit FpEnvironment(Subnormals subnormals = Subnormals::keep) noexcept
+        : saved_(_mm_getcsr()) {
+        _mm_setcsr(subnormals == Subnormals::keep ? 0x1f80 : 0x9fc0);
+    }
     ~FpEnvironment() { _mm_setcsr(saved_); }
     FpEnvironment(const FpEnvironment &) = delete;
     FpEnvironment &operator=(const FpEnvironment &) = delete;
@@ -27,7 +36,8 @@ private:
 
 class FpEnvironment {
 public:
-    FpEnvironment() noexcept {
+    // Subnormal numbers cost nothing here, so they are always kept; no result depends on it.
+    explicit FpEnvironment(Subnormals = Subnormals::keep) noexcept {
         __asm__ volatile("mrs %0, fpcr" : "=r"(control_));
         __asm__ volatile("mrs %0, fpsr" : "=r"(status_));
         __asm__ volatile("msr fpcr, %0" : : "r"(std::uint64_t{0}));

@@ -52,16 +52,18 @@ enum class VecFn : std::uint8_t {
     mul,
     mul_add,     // a * b + c
     max,         // a > b ? a : b
+    min,         // a < b ? a : b
     sub_product, // a - b * (c[0] + c[1])
     scaled,      // a * (b[0] + c[0])
+    lowered,     // a * 2^-100 (2^-200)
     reduce_max,  // in every element
     load_part,   // count elements of a, then b[0]
     store_part,  // count elements of a written over b
 };
-constexpr int vec_fn_count = 10;
+constexpr int vec_fn_count = 12;
 constexpr const char *vec_fn_name[vec_fn_count] = {
-    "add",         "sub",    "mul",        "mul_add",   "max",
-    "sub_product", "scaled", "reduce_max", "load_part", "store_part"};
+    "add",         "sub",    "mul",     "mul_add",    "max",       "min",
+    "sub_product", "scaled", "lowered", "reduce_max", "load_part", "store_part"};
 
 struct VecFns {
     void (*f32)(VecFn, const float *a, const float *b, const float *c, std::size_t count,

@@ -25,6 +25,7 @@ struct Problem {
     char *y;
     const char *where = nullptr; // one byte each, 0: takes no part
     const double *temperature;
+    bool tiny_temperature = false; // one below 2^-60: subnormal elements are not as good as 0
     int outer_count = 0, inner_count = 0;
     Loop outer[max_dims]; // each index is a row
     Loop inner[max_dims]; // the axis, its dimensions ascending: a row's elements in C order

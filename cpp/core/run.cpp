@@ -47,6 +47,12 @@ constexpr std::uint64_t minus_infinity[dtype_count] = {0xfc00, 0xff80, 0xff80000
 // What an op writes for a masked element.
 constexpr std::uint64_t masked_result[op_count][dtype_count] = {{0, 0, 0, 0}}; // softmax
 
+void call_kernel(const Plan &plan, const KernelTable &table, const Rows &rows) {
+    const Problem &p = plan.problem;
+    const FpEnvironment environment(p.tiny_temperature ? Subnormals::keep : Subnormals::flush);
+    table.rows[static_cast<int>(p.op)][static_cast<int>(plan.kernel_dtype)](rows);
+}
+
 struct Tiles {
     const Plan &plan;
     const KernelTable &table;
@@ -90,8 +96,9 @@ struct Tiles {
             std::swap(tile, other);
         }
         const auto row_bytes = static_cast<std::ptrdiff_t>(plan.length * dtype_size[kernel_dtype]);
-        table.rows[op][kernel_dtype]({tile, tile, count, plan.length, row_bytes, row_bytes,
-                                      p.temperature + at.temperature, rows.temperature, scratch});
+        call_kernel(plan, table,
+                    {tile, tile, count, plan.length, row_bytes, row_bytes,
+                     p.temperature + at.temperature, rows.temperature, scratch});
         if (y_dtype != kernel_dtype) {
             table.convert[kernel_dtype][y_dtype](tile, other, count * plan.length);
             std::swap(tile, other);
@@ -111,7 +118,7 @@ struct Tiles {
 void run(const Plan &plan, const KernelTable &table, char *workspace) noexcept {
     if (plan.rows == 0 || plan.length == 0)
         return;
-    const FpEnvironment environment;
+    const FpEnvironment environment; // of the conversions
     const Problem &p = plan.problem;
     const std::size_t tile_bytes = plan.tile_rows * plan.length * sizeof(double);
     const Tiles tiles{plan, table, workspace, workspace + tile_bytes,
@@ -120,9 +127,9 @@ void run(const Plan &plan, const KernelTable &table, char *workspace) noexcept {
     Walk outer(p.outer, p.outer_count - 1);
     do {
         if (plan.direct) {
-            table.rows[static_cast<int>(p.op)][static_cast<int>(plan.kernel_dtype)](
-                {p.x + outer.x, p.y + outer.y, rows.extent, plan.length, rows.x, rows.y,
-                 p.temperature + outer.temperature, rows.temperature, tiles.scratch});
+            call_kernel(plan, table,
+                        {p.x + outer.x, p.y + outer.y, rows.extent, plan.length, rows.x, rows.y,
+                         p.temperature + outer.temperature, rows.temperature, tiles.scratch});
             continue;
         }
         Walk at = outer;

@@ -19,6 +19,10 @@ template <class E> using Compute = typename ComputeOf<E>::Type;
 
 template <class C> constexpr C infinity = static_cast<C>(__builtin_inf());
 
+template <class C> struct Range {
+    C max, min;
+};
+
 template <class E> struct Row {
     const E *x;
     E *y;
@@ -26,35 +30,39 @@ template <class E> struct Row {
                    // for 16-bit types
     std::size_t n;
     const Scaling<Compute<E>> *scaling;
-    Compute<E> max;  // the largest element
-    const E *next_x; // the row after this one, or null; its maximum is found while this row's sum
+    Range<Compute<E>> range;
+    const E *next_x; // the row after this one, or null; its range is found while this row's sum
                      // is on its way
-    Compute<E> *next_max;
+    Range<Compute<E>> *next_range;
 };
 
 // Of one row: sum = total of exp(x / T) * 2^(bias - shift). `regular` is false where the edge rules
 // of the op decide: NaN, +inf, or nothing but -inf in the row.
 struct Stats {
     bool regular;
+    bool near; // no result is as small as 2^-70 (doubles: 2^-800)
     double shift;
     DoubleDouble sum;
 };
 
-// The largest element; NaN is passed over, so an all-NaN row gives -inf.
-template <class E> INLINE Compute<E> row_max(const E *x, std::size_t n) {
+// The largest and the smallest element; NaN is passed over, so an all-NaN row gives -inf and +inf.
+template <class E> INLINE Range<Compute<E>> row_range(const E *x, std::size_t n) {
     using C = Compute<E>;
     using V = Vec<C, 4 * sum_lanes<C>>; // four at a time: max has a latency of four cycles
     using W = Vec<C, sum_lanes<C>>;
-    V top = broadcast<V>(-infinity<C>);
+    V top = broadcast<V>(-infinity<C>), bottom = broadcast<V>(infinity<C>);
     const std::size_t whole = n - n % V::lanes;
     sweep<V>(0, whole, [&](std::size_t i, auto part) INLINE_LAMBDA {
         top = max(load<V>(x + i, part, -infinity<C>), top);
+        bottom = min(load<V>(x + i, part, infinity<C>), bottom);
     });
-    W rest = max(max(top.low.low, top.low.high), max(top.high.low, top.high.high));
+    W high = max(max(top.low.low, top.low.high), max(top.high.low, top.high.high));
+    W low = min(min(bottom.low.low, bottom.low.high), min(bottom.high.low, bottom.high.high));
     sweep<W>(whole, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-        rest = max(load<W>(x + i, part, -infinity<C>), rest);
+        high = max(load<W>(x + i, part, -infinity<C>), high);
+        low = min(load<W>(x + i, part, infinity<C>), low);
     });
-    return reduce_max(rest);
+    return {reduce_max(high), -reduce_max(sub(broadcast<W>(C(0)), low))};
 }
 
 // keep(i, part, e) sees each vector of exponentials as it is made.
@@ -89,8 +97,8 @@ INLINE DoubleDouble accumulate(const Row<E> &row, const Scaling<Compute<E>> &sca
 template <class E, class Keep>
 __attribute__((noinline)) void reduce_careful(const Row<E> &row, Keep keep, Stats &stats) {
     using C = Compute<E>;
-    const Careful<C> careful = careful_for<C>(row.scaling->temperature, row.max);
-    const C reduced = (row.max - careful.origin) * careful.factor * careful.factor;
+    const Careful<C> careful = careful_for<C>(row.scaling->temperature, row.range.max);
+    const C reduced = (row.range.max - careful.origin) * careful.factor * careful.factor;
     stats.shift = nearest_integer(reduced * log2_e / careful.temperature);
     stats.sum = accumulate<Argument::careful>(row, scaling_for(careful.temperature, C()), careful,
                                               stats.shift, keep);
@@ -98,8 +106,8 @@ __attribute__((noinline)) void reduce_careful(const Row<E> &row, Keep keep, Stat
 
 template <class E, class Keep> INLINE Stats reduce(const Row<E> &row, Keep keep) {
     using C = Compute<E>;
-    const double top = static_cast<double>(row.max), t = row.scaling->temperature;
-    Stats stats{false, 0, {0, 0}};
+    const double top = static_cast<double>(row.range.max), t = row.scaling->temperature;
+    Stats stats{false, false, 0, {0, 0}};
     if (t == 1 && magnitude(top) <= exp_limit) {
         stats.shift = nearest_integer(top * log2_e);
         stats.sum = accumulate<Argument::plain>(row, *row.scaling, {}, stats.shift, keep);
@@ -110,12 +118,15 @@ template <class E, class Keep> INLINE Stats reduce(const Row<E> &row, Keep keep)
         reduce_careful(row, keep, stats);
     }
     if (row.next_x)
-        *row.next_max = row_max(row.next_x, row.n);
+        *row.next_range = row_range(row.next_x, row.n);
+    // In binades.
+    const double depth = (top - static_cast<double>(row.range.min)) * log2_e / t;
+    const double length = static_cast<double>(row.n);
+    stats.near = depth <= (sizeof(C) == 4 ? 70 : 800) - binade(length) - 1;
     // The largest exponential is within [2^-0.51, 2^0.51] * 2^bias: a sum outside of these bounds,
     // or NaN, is no sum of a row of numbers.
     const double unit = power_of_two(ExpKernel<C>::bias);
-    stats.regular =
-        stats.sum.high >= 0.5 * unit && stats.sum.high <= 2.0 * unit * static_cast<double>(row.n);
+    stats.regular = stats.sum.high >= 0.5 * unit && stats.sum.high <= 2.0 * unit * length;
     return stats;
 }
 
@@ -136,14 +147,14 @@ template <class E> __attribute__((noinline)) void fill(E *y, std::size_t n, Comp
     });
 }
 
-// e -> e / sum, rounded once; a subnormal result is rounded twice, which may cost it another
-// quarter of an ULP. The reciprocal has two limbs, formed `lift` times too large: near the smallest
-// normal number the product with the low one would be lost.
-template <class C> struct Normalise {
-    static constexpr double lift = sizeof(C) == 4 ? 0x1p64 : 0x1p200;
+// e -> e / sum, rounded once: the reciprocal has two limbs. A far row's are 2^lift_bits too large,
+// so that nothing is lost near the smallest normal number; its subnormal results are rounded twice,
+// which may cost them another quarter of an ULP.
+template <class C, bool near> struct Normalise {
     C hi, lo;
 
     INLINE explicit Normalise(DoubleDouble sum) {
+        const double lift = near ? 1 : power_of_two(lift_bits<C>);
         if constexpr (sizeof(C) == 4) {
             const double r = lift / sum.high;
             hi = static_cast<C>(r);
@@ -156,7 +167,10 @@ template <class C> struct Normalise {
     }
     template <class V> INLINE V operator()(V e) const {
         const V y = scaled(e, broadcast<V>(hi), broadcast<V>(lo));
-        return mul(y, broadcast<V>(static_cast<C>(1 / lift)));
+        if constexpr (near)
+            return y;
+        else
+            return lowered(y);
     }
 };
 
@@ -174,7 +188,7 @@ template <class RowOp, class E> void each_row(const Rows &rows) noexcept {
     };
     Scaling<C> current = scaling(*t);
     current.temperature = *t;
-    C max = row_max(reinterpret_cast<const E *>(x), rows.length);
+    Range<C> range = row_range(reinterpret_cast<const E *>(x), rows.length);
     const bool delayed = rows.length <= longest_delayed;
     Row<E> before{};
     Stats before_stats{};
@@ -189,9 +203,9 @@ template <class RowOp, class E> void each_row(const Rows &rows) noexcept {
                    nullptr,
                    rows.length,
                    &current,
-                   max,
+                   range,
                    reinterpret_cast<const E *>(next),
-                   &max};
+                   &range};
         if constexpr (sizeof(E) == sizeof(C))
             row.e = row.y;
         else

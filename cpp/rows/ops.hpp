@@ -16,7 +16,10 @@ struct Softmax {
         using C = Compute<E>;
         if (!stats.regular)
             return fill(row.y, row.n, static_cast<C>(__builtin_nan("")));
-        rewrite(row.e, row.y, row.n, Normalise<C>(stats.sum));
+        if (stats.near)
+            rewrite(row.e, row.y, row.n, Normalise<C, true>(stats.sum));
+        else
+            rewrite(row.e, row.y, row.n, Normalise<C, false>(stats.sum));
     }
 };
 

@@ -54,10 +54,14 @@ void vec_function(VecFn function, const C *a, const C *b, const C *c, std::size_
             return mul_add(va, vb, vc);
         case VecFn::max:
             return max(va, vb);
+        case VecFn::min:
+            return min(va, vb);
         case VecFn::sub_product:
             return sub_product(va, vb, broadcast<V>(c[0]), broadcast<V>(c[1]));
         case VecFn::scaled:
             return scaled(va, broadcast<V>(b[0]), broadcast<V>(c[0]));
+        case VecFn::lowered:
+            return lowered(va);
         case VecFn::reduce_max:
             return broadcast<V>(reduce_max(va));
         case VecFn::load_part:

@@ -9,7 +9,6 @@ namespace softlane::SOFTLANE_ISA {
 namespace {
 
 template <> constexpr int native_lanes<float> = 8;
-constexpr bool has_fma = true;
 constexpr int exp_unroll = 2; // vectors of 16 (8) lanes that the exponential works on at a time
 template <> constexpr int native_lanes<double> = 4;
 template <> struct Vec<float, 8> {
@@ -125,6 +124,8 @@ INLINE F32 mul(F32 a, F32 b) { return {_mm256_mul_ps(a.r, b.r)}; }
 INLINE F64 mul(F64 a, F64 b) { return {_mm256_mul_pd(a.r, b.r)}; }
 INLINE F32 max(F32 a, F32 b) { return {_mm256_max_ps(a.r, b.r)}; }
 INLINE F64 max(F64 a, F64 b) { return {_mm256_max_pd(a.r, b.r)}; }
+INLINE F32 min(F32 a, F32 b) { return {_mm256_min_ps(a.r, b.r)}; }
+INLINE F64 min(F64 a, F64 b) { return {_mm256_min_pd(a.r, b.r)}; }
 INLINE F32 mul_add(F32 a, F32 b, F32 c) { return {_mm256_fmadd_ps(a.r, b.r, c.r)}; }
 INLINE F64 mul_add(F64 a, F64 b, F64 c) { return {_mm256_fmadd_pd(a.r, b.r, c.r)}; }
 INLINE F32 sub_product(F32 x, F32 n, F32 hi, F32 lo) {
@@ -158,6 +159,25 @@ INLINE F32 add_to_exponent(F32 t, F32 z) {
 INLINE F64 add_to_exponent(F64 t, F64 z) {
     const __m256i shifted = _mm256_slli_epi64(_mm256_castpd_si256(z.r), 49);
     return {_mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(t.r), shifted))};
+}
+
+INLINE F32 lowered(F32 y) {
+    const __m256 limit = _mm256_set1_ps(subnormal_limit<float>);
+    const __m256i tiny = _mm256_sub_epi32(_mm256_castps_si256(_mm256_add_ps(y.r, limit)),
+                                          _mm256_castps_si256(limit));
+    const __m256i normal =
+        _mm256_sub_epi32(_mm256_castps_si256(y.r), _mm256_set1_epi32(lift_bits<float> << 23));
+    return {_mm256_blendv_ps(_mm256_castsi256_ps(normal), _mm256_castsi256_ps(tiny),
+                             _mm256_cmp_ps(y.r, limit, _CMP_LT_OQ))};
+}
+INLINE F64 lowered(F64 y) {
+    const __m256d limit = _mm256_set1_pd(subnormal_limit<double>);
+    const __m256i tiny = _mm256_sub_epi64(_mm256_castpd_si256(_mm256_add_pd(y.r, limit)),
+                                          _mm256_castpd_si256(limit));
+    const __m256i normal = _mm256_sub_epi64(
+        _mm256_castpd_si256(y.r), _mm256_set1_epi64x(std::int64_t{lift_bits<double>} << 52));
+    return {_mm256_blendv_pd(_mm256_castsi256_pd(normal), _mm256_castsi256_pd(tiny),
+                             _mm256_cmp_pd(y.r, limit, _CMP_LT_OQ))};
 }
 
 INLINE Vec<double, 8> widen(F32 v) {

@@ -9,7 +9,6 @@ namespace softlane::SOFTLANE_ISA {
 namespace {
 
 template <> constexpr int native_lanes<float> = 16;
-constexpr bool has_fma = true;
 constexpr int exp_unroll = 4; // vectors of 16 (8) lanes that the exponential works on at a time
 template <> constexpr int native_lanes<double> = 8;
 template <> struct Vec<float, 16> {
@@ -104,6 +103,8 @@ INLINE F32 mul(F32 a, F32 b) { return {_mm512_mul_ps(a.r, b.r)}; }
 INLINE F64 mul(F64 a, F64 b) { return {_mm512_mul_pd(a.r, b.r)}; }
 INLINE F32 max(F32 a, F32 b) { return {_mm512_max_ps(a.r, b.r)}; }
 INLINE F64 max(F64 a, F64 b) { return {_mm512_max_pd(a.r, b.r)}; }
+INLINE F32 min(F32 a, F32 b) { return {_mm512_min_ps(a.r, b.r)}; }
+INLINE F64 min(F64 a, F64 b) { return {_mm512_min_pd(a.r, b.r)}; }
 INLINE F32 mul_add(F32 a, F32 b, F32 c) { return {_mm512_fmadd_ps(a.r, b.r, c.r)}; }
 INLINE F64 mul_add(F64 a, F64 b, F64 c) { return {_mm512_fmadd_pd(a.r, b.r, c.r)}; }
 INLINE F32 sub_product(F32 x, F32 n, F32 hi, F32 lo) {
@@ -132,6 +133,25 @@ INLINE F32 add_to_exponent(F32 t, F32 z) {
 INLINE F64 add_to_exponent(F64 t, F64 z) {
     const __m512i shifted = _mm512_slli_epi64(_mm512_castpd_si512(z.r), 49);
     return {_mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(t.r), shifted))};
+}
+
+INLINE F32 lowered(F32 y) {
+    const __m512 limit = _mm512_set1_ps(subnormal_limit<float>);
+    const __m512i tiny = _mm512_sub_epi32(_mm512_castps_si512(_mm512_add_ps(y.r, limit)),
+                                          _mm512_castps_si512(limit));
+    const __m512i normal =
+        _mm512_sub_epi32(_mm512_castps_si512(y.r), _mm512_set1_epi32(lift_bits<float> << 23));
+    const __mmask16 is_tiny = _mm512_cmp_ps_mask(y.r, limit, _CMP_LT_OQ);
+    return {_mm512_castsi512_ps(_mm512_mask_blend_epi32(is_tiny, normal, tiny))};
+}
+INLINE F64 lowered(F64 y) {
+    const __m512d limit = _mm512_set1_pd(subnormal_limit<double>);
+    const __m512i tiny = _mm512_sub_epi64(_mm512_castpd_si512(_mm512_add_pd(y.r, limit)),
+                                          _mm512_castpd_si512(limit));
+    const __m512i normal = _mm512_sub_epi64(
+        _mm512_castpd_si512(y.r), _mm512_set1_epi64(std::int64_t{lift_bits<double>} << 52));
+    const __mmask8 is_tiny = _mm512_cmp_pd_mask(y.r, limit, _CMP_LT_OQ);
+    return {_mm512_castsi512_pd(_mm512_mask_blend_epi64(is_tiny, normal, tiny))};
 }
 
 INLINE Vec<double, 16> widen(F32 v) {

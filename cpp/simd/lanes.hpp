@@ -20,6 +20,10 @@ template <class T, int N> struct Vec {
     Vec<T, N / 2> low, high;
 };
 
+// lowered() takes this many off the exponent; below the limit its results are subnormal.
+template <class T> constexpr int lift_bits = sizeof(T) == 4 ? 100 : 200;
+template <class T> constexpr T subnormal_limit = sizeof(T) == 4 ? T(0x1p-26) : T(0x1p-822);
+
 template <class T> constexpr int native_lanes = 0; // specialised: lanes of one register
 template <class T> struct Table;                   // specialised: eight entries, ready for lookup()
 

@@ -9,7 +9,6 @@ namespace softlane::SOFTLANE_ISA {
 namespace {
 
 template <> constexpr int native_lanes<float> = 4;
-constexpr bool has_fma = true;
 constexpr int exp_unroll = 1; // vectors of 16 (8) lanes that the exponential works on at a time
 template <> constexpr int native_lanes<double> = 2;
 template <> struct Vec<float, 4> {
@@ -116,6 +115,8 @@ INLINE F64 mul(F64 a, F64 b) { return {vmulq_f64(a.r, b.r)}; }
 // fmax has other rules for NaN and zeros than the contract.
 INLINE F32 max(F32 a, F32 b) { return {vbslq_f32(vcgtq_f32(a.r, b.r), a.r, b.r)}; }
 INLINE F64 max(F64 a, F64 b) { return {vbslq_f64(vcgtq_f64(a.r, b.r), a.r, b.r)}; }
+INLINE F32 min(F32 a, F32 b) { return {vbslq_f32(vcltq_f32(a.r, b.r), a.r, b.r)}; }
+INLINE F64 min(F64 a, F64 b) { return {vbslq_f64(vcltq_f64(a.r, b.r), a.r, b.r)}; }
 INLINE F32 mul_add(F32 a, F32 b, F32 c) { return {vfmaq_f32(c.r, a.r, b.r)}; }
 INLINE F64 mul_add(F64 a, F64 b, F64 c) { return {vfmaq_f64(c.r, a.r, b.r)}; }
 INLINE F32 sub_product(F32 x, F32 n, F32 hi, F32 lo) {
@@ -147,6 +148,10 @@ INLINE F64 add_to_exponent(F64 t, F64 z) {
     const uint64x2_t shifted = vshlq_n_u64(vreinterpretq_u64_f64(z.r), 49);
     return {vreinterpretq_f64_u64(vaddq_u64(vreinterpretq_u64_f64(t.r), shifted))};
 }
+
+// Subnormal numbers are no slower here, and the FP mode keeps them.
+INLINE F32 lowered(F32 y) { return {vmulq_n_f32(y.r, 0x1p-100f)}; }
+INLINE F64 lowered(F64 y) { return {vmulq_n_f64(y.r, 0x1p-200)}; }
 
 INLINE Vec<double, 4> widen(F32 v) {
     return {{vcvt_f64_f32(vget_low_f32(v.r))}, {vcvt_high_f64_f32(v.r)}};

@@ -10,7 +10,6 @@ namespace softlane::SOFTLANE_ISA {
 namespace {
 
 template <> constexpr int native_lanes<float> = 16;
-constexpr bool has_fma = false;
 constexpr int exp_unroll = 1; // vectors of 16 (8) lanes that the exponential works on at a time
 template <> constexpr int native_lanes<double> = 8;
 template <> struct Vec<float, 16> {
@@ -120,6 +119,12 @@ INLINE F32 max(F32 a, F32 b) {
 INLINE F64 max(F64 a, F64 b) {
     return lanes_of<F64>([&](int i) { return a.r[i] > b.r[i] ? a.r[i] : b.r[i]; });
 }
+INLINE F32 min(F32 a, F32 b) {
+    return lanes_of<F32>([&](int i) { return a.r[i] < b.r[i] ? a.r[i] : b.r[i]; });
+}
+INLINE F64 min(F64 a, F64 b) {
+    return lanes_of<F64>([&](int i) { return a.r[i] < b.r[i] ? a.r[i] : b.r[i]; });
+}
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     return lanes_of<F32>([&](int i) { return table[bits_of(z.r[i]) & 7]; });
 }
@@ -133,6 +138,19 @@ INLINE F32 add_to_exponent(F32 t, F32 z) {
 INLINE F64 add_to_exponent(F64 t, F64 z) {
     return lanes_of<F64>(
         [&](int i) { return float_of(bits_of(t.r[i]) + (bits_of(z.r[i]) << 49)); });
+}
+
+template <class C, class Bits> INLINE C lowered_lane(C y, Bits exponent_unit) {
+    constexpr C limit = subnormal_limit<C>;
+    if (y < limit)
+        return float_of(static_cast<Bits>(bits_of(y + limit) - bits_of(limit)));
+    return float_of(static_cast<Bits>(bits_of(y) - lift_bits<C> * exponent_unit));
+}
+INLINE F32 lowered(F32 y) {
+    return lanes_of<F32>([&](int i) { return lowered_lane(y.r[i], std::uint32_t{1} << 23); });
+}
+INLINE F64 lowered(F64 y) {
+    return lanes_of<F64>([&](int i) { return lowered_lane(y.r[i], std::uint64_t{1} << 52); });
 }
 
 INLINE Vec<double, 16> widen(F32 v) {

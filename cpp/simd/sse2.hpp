@@ -9,7 +9,6 @@ namespace softlane::SOFTLANE_ISA {
 namespace {
 
 template <> constexpr int native_lanes<float> = 4;
-constexpr bool has_fma = false;
 constexpr int exp_unroll = 1; // vectors of 16 (8) lanes that the exponential works on at a time
 template <> constexpr int native_lanes<double> = 2;
 template <> struct Vec<float, 4> {
@@ -87,6 +86,9 @@ INLINE F64 mul(F64 a, F64 b) { return {_mm_mul_pd(a.r, b.r)}; }
 INLINE F32 max(F32 a, F32 b) { return {_mm_max_ps(a.r, b.r)}; }
 INLINE F64 max(F64 a, F64 b) { return {_mm_max_pd(a.r, b.r)}; }
 
+INLINE F32 min(F32 a, F32 b) { return {_mm_min_ps(a.r, b.r)}; }
+INLINE F64 min(F64 a, F64 b) { return {_mm_min_pd(a.r, b.r)}; }
+
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     alignas(16) std::uint32_t k[4];
     const __m128i index = _mm_and_si128(_mm_castps_si128(z.r), _mm_set1_epi32(7));
@@ -106,6 +108,27 @@ INLINE F32 add_to_exponent(F32 t, F32 z) {
 INLINE F64 add_to_exponent(F64 t, F64 z) {
     const __m128i shifted = _mm_slli_epi64(_mm_castpd_si128(z.r), 49);
     return {_mm_castsi128_pd(_mm_add_epi64(_mm_castpd_si128(t.r), shifted))};
+}
+
+INLINE F32 lowered(F32 y) {
+    const __m128 limit = _mm_set1_ps(subnormal_limit<float>);
+    const __m128i tiny =
+        _mm_sub_epi32(_mm_castps_si128(_mm_add_ps(y.r, limit)), _mm_castps_si128(limit));
+    const __m128i normal =
+        _mm_sub_epi32(_mm_castps_si128(y.r), _mm_set1_epi32(lift_bits<float> << 23));
+    const __m128i is_tiny = _mm_castps_si128(_mm_cmplt_ps(y.r, limit));
+    return {_mm_castsi128_ps(
+        _mm_or_si128(_mm_and_si128(is_tiny, tiny), _mm_andnot_si128(is_tiny, normal)))};
+}
+INLINE F64 lowered(F64 y) {
+    const __m128d limit = _mm_set1_pd(subnormal_limit<double>);
+    const __m128i tiny =
+        _mm_sub_epi64(_mm_castpd_si128(_mm_add_pd(y.r, limit)), _mm_castpd_si128(limit));
+    const __m128i normal = _mm_sub_epi64(_mm_castpd_si128(y.r),
+                                         _mm_set1_epi64x(std::int64_t{lift_bits<double>} << 52));
+    const __m128i is_tiny = _mm_castpd_si128(_mm_cmplt_pd(y.r, limit));
+    return {_mm_castsi128_pd(
+        _mm_or_si128(_mm_and_si128(is_tiny, tiny), _mm_andnot_si128(is_tiny, normal)))};
 }
 
 INLINE Vec<double, 4> widen(F32 v) {

@@ -14,11 +14,17 @@
 //   add, sub, mul              a + b, a - b, a * b
 //   mul_add(a, b, c)           a * b + c: one rounding with FMA, two without
 //   max(a, b)                  a > b ? a : b; so NaN in either gives b, and so do two zeros
+//   min(a, b)                  a < b ? a : b
 //   sub_product(x, n, hi, lo)  x - n * (hi + lo), where x - n * hi is representable; one rounding
 //   scaled(e, hi, lo)          e * (hi + lo), abs(lo) <= ulp(hi): one rounding, exact up to
 //                              2^-20 ULP, for results in 2^-90 ... 2^100 (2^-900 ... 2^900)
 //   lookup(table, z)           the entry, of eight, that the low bits of z choose
 //   add_to_exponent(t, z)      bits of t + (bits of z << (mantissa bits - 3)), as integers
+//   lowered(y)                 y * 2^-100 (doubles: 2^-200), for 0 <= y <= 2^101 (2^201), rounded
+//   to
+//                              nearest even where it is subnormal. No subnormal number goes
+//                              through floating-point arithmetic, which takes 100 times as long on
+//                              some processors and flushes them to zero in the kernels' FP mode
 //   widen(v), narrow(v)        float to double, exactly; double to float
 //   reduce_max(v)              the largest lane; no lane is NaN
 #pragma once
@@ -90,6 +96,12 @@ template <class T, int N> INLINE Vec<T, N> mul(Vec<T, N> a, Vec<T, N> b) {
 }
 template <class T, int N> INLINE Vec<T, N> max(Vec<T, N> a, Vec<T, N> b) {
     return {max(a.low, b.low), max(a.high, b.high)};
+}
+template <class T, int N> INLINE Vec<T, N> min(Vec<T, N> a, Vec<T, N> b) {
+    return {min(a.low, b.low), min(a.high, b.high)};
+}
+template <class T, int N> INLINE Vec<T, N> lowered(Vec<T, N> y) {
+    return {lowered(y.low), lowered(y.high)};
 }
 template <class T, int N> INLINE Vec<T, N> mul_add(Vec<T, N> a, Vec<T, N> b, Vec<T, N> c) {
     return {mul_add(a.low, b.low, c.low), mul_add(a.high, b.high, c.high)};

@@ -2,6 +2,7 @@
 // deterministic inputs: vector functions, conversions, the exponential, whole rows through
 // core/run. Two machines, or two levels that promise the same bits, must print the same hashes. It
 // is also what the sanitizers run: rows lie in buffers of exactly their size.
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -78,6 +79,10 @@ void vec_functions(const char *isa, const char *dtype, Function run) {
                     a[i] = b[i] * c[0] + static_cast<C>(uniform(-0.04, 0.04));
                 }
             }
+            if (static_cast<VecFn>(f) == VecFn::lowered) // from the deepest subnormal results up
+                for (std::size_t i = 0; i < lanes; ++i)
+                    a[i] = static_cast<C>(std::ldexp(
+                        uniform(1, 2), static_cast<int>(uniform(sizeof(C) == 4 ? -52 : -876, 99))));
             if (static_cast<VecFn>(f) == VecFn::scaled)
                 c[0] = b[0] * static_cast<C>(sizeof(C) == 4 ? 0x1p-26 : 0x1p-55);
             run(static_cast<VecFn>(f), a, b, c, round % (lanes + 1), y);
