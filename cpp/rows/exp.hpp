@@ -105,7 +105,7 @@ template <class C> INLINE Careful<C> careful_for(double t, C max) {
         exponent = -64;
     }
     const int power = binade(mantissa);
-    mantissa *= power_of_two(-power / 2) * power_of_two(power / 2 - power);
+    mantissa = mantissa * power_of_two(-power / 2) * power_of_two(power / 2 - power);
     exponent += power;
     // Beyond these, x / T does not differ from its limit.
     constexpr int largest = sizeof(C) == 4 ? 240 : 1100;
