@@ -85,7 +85,7 @@ template <int K, int degree> struct WithErrors {
         steps = static_cast<float>(1 / step);
         hi = static_cast<float>(step);
         lo = static_cast<float>(step - hi);
-        offset = static_cast<float>(0x1.8p23 + K * 26);
+        offset = static_cast<float>(0x1.8p23 + K * ExpKernel<float>::bias);
         lowest = -105.0f;
         // Of exp on the interval, economised: the last coefficient takes up the mean of the next
         // term.
@@ -114,7 +114,12 @@ template <int K, int degree> struct WithErrors {
 
 struct Chosen {
     Exp<float, Argument::plain> exp{scaling_for(1, 0.0f), {}, 0};
-    template <class W> INLINE W operator()(W x) const { return exp(x); }
+    template <class W> INLINE W operator()(W x) const {
+        if constexpr (W::lanes > 16 * exp_unroll)
+            return {(*this)(x.low), (*this)(x.high)};
+        else
+            return exp(x);
+    }
 };
 
 // Summations of a row of exponentials, n a multiple of 64.
@@ -175,7 +180,8 @@ template <class E> double exp_error(const E &exp, double scale) {
             v = uniform(random);
         store(e, exp(load<Vec<float, 64>>(x)));
         for (int i = 0; i < 64; ++i) {
-            const double exact = scale * std::exp(static_cast<double>(x[i])) * 0x1p26;
+            const double exact =
+                scale * std::exp(static_cast<double>(x[i])) * power_of_two(ExpKernel<float>::bias);
             worst = std::max(worst, std::abs(e[i] - exact) / ulp_of(exact));
         }
     }
@@ -215,7 +221,7 @@ template <class S, class E> double row_error(const E &exp) {
 
 // One row of n: maximum, exponentials and their sum, scaling, as the kernel does it.
 template <class S, class E> void softmax(const E &exp, const float *x, float *y, std::size_t n) {
-    volatile float top = row_max(x, n);
+    volatile float top = row_range(x, n).max;
     (void)top;
     S sum;
     for (std::size_t i = 0; i < n; i += 64) {
