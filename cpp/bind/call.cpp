@@ -18,7 +18,6 @@ namespace softlane::bind {
 namespace {
 
 // --- Arguments
-// -------------------------------------------------------------------------------------------------------
 
 enum Keyword { axis, temperature, where, dtype, out, keyword_count };
 constexpr const char *keyword_name[keyword_count] = {"axis", "temperature", "where", "dtype",
@@ -76,7 +75,6 @@ bool parse(const char *function, PyObject *const *args, Py_ssize_t count, PyObje
 }
 
 // --- Running a plan
-// --------------------------------------------------------------------------------------------------
 
 struct FreeWorkspace {
     void operator()(char *p) const { ::operator delete[](p, std::align_val_t(64)); }
@@ -101,7 +99,6 @@ void execute(const Plan &plan) {
 }
 
 // --- The fast path
-// ---------------------------------------------------------------------------------------------------
 
 bool is_plain(PyObject *object) {
     constexpr int flags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
@@ -184,7 +181,6 @@ PyObject *plain_call(Op op, const Arguments &arguments) {
 }
 
 // --- The general path
-// ------------------------------------------------------------------------------------------------
 
 py::object owned(PyObject *object) {
     if (object == nullptr)
@@ -324,7 +320,6 @@ PyObject *call(const char *function, Op op, PyObject *const *args, Py_ssize_t co
 }
 
 // --- The functions
-// ---------------------------------------------------------------------------------------------------
 
 PyObject *softmax(PyObject *, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     return call("softmax", Op::softmax, args, count, names);

@@ -29,7 +29,7 @@ template <class E> struct Row {
     Compute<E> *e; // where the exponentials are kept between the two passes: y itself, or scratch
                    // for 16-bit types
     std::size_t n;
-    const Scaling<Compute<E>> *scaling;
+    Scaling<Compute<E>> scaling;
     Range<Compute<E>> range;
     const E *next_x; // the row after this one, or null; its range is found while this row's sum
                      // is on its way
@@ -97,7 +97,7 @@ INLINE DoubleDouble accumulate(const Row<E> &row, const Scaling<Compute<E>> &sca
 template <class E, class Keep>
 __attribute__((noinline)) void reduce_careful(const Row<E> &row, Keep keep, Stats &stats) {
     using C = Compute<E>;
-    const Careful<C> careful = careful_for<C>(row.scaling->temperature, row.range.max);
+    const Careful<C> careful = careful_for<C>(row.scaling.temperature, row.range.max);
     const C reduced = (row.range.max - careful.origin) * careful.factor * careful.factor;
     stats.shift = nearest_integer(reduced * log2_e / careful.temperature);
     stats.sum = accumulate<Argument::careful>(row, scaling_for(careful.temperature, C()), careful,
@@ -106,14 +106,14 @@ __attribute__((noinline)) void reduce_careful(const Row<E> &row, Keep keep, Stat
 
 template <class E, class Keep> INLINE Stats reduce(const Row<E> &row, Keep keep) {
     using C = Compute<E>;
-    const double top = static_cast<double>(row.range.max), t = row.scaling->temperature;
+    const double top = static_cast<double>(row.range.max), t = row.scaling.temperature;
     Stats stats{false, false, 0, {0, 0}};
     if (t == 1 && magnitude(top) <= exp_limit) {
         stats.shift = nearest_integer(top * log2_e);
-        stats.sum = accumulate<Argument::plain>(row, *row.scaling, {}, stats.shift, keep);
+        stats.sum = accumulate<Argument::plain>(row, row.scaling, {}, stats.shift, keep);
     } else if (is_moderate<C>(t) && magnitude(top) <= exp_limit * t) {
         stats.shift = nearest_integer(top * log2_e / t);
-        stats.sum = accumulate<Argument::scaled>(row, *row.scaling, {}, stats.shift, keep);
+        stats.sum = accumulate<Argument::scaled>(row, row.scaling, {}, stats.shift, keep);
     } else if (magnitude(top) < infinity<double>) {
         reduce_careful(row, keep, stats);
     }
@@ -202,7 +202,7 @@ template <class RowOp, class E> void each_row(const Rows &rows) noexcept {
                    reinterpret_cast<E *>(y),
                    nullptr,
                    rows.length,
-                   &current,
+                   current,
                    range,
                    reinterpret_cast<const E *>(next),
                    &range};

@@ -80,9 +80,10 @@ void vec_functions(const char *isa, const char *dtype, Function run) {
                 }
             }
             if (static_cast<VecFn>(f) == VecFn::lowered) // from the deepest subnormal results up
-                for (std::size_t i = 0; i < lanes; ++i)
-                    a[i] = static_cast<C>(std::ldexp(
-                        uniform(1, 2), static_cast<int>(uniform(sizeof(C) == 4 ? -52 : -876, 99))));
+                for (C &v : a) {
+                    const double power = uniform(sizeof(C) == 4 ? -52 : -876, 99);
+                    v = static_cast<C>(std::ldexp(uniform(1, 2), static_cast<int>(power)));
+                }
             if (static_cast<VecFn>(f) == VecFn::scaled)
                 c[0] = b[0] * static_cast<C>(sizeof(C) == 4 ? 0x1p-26 : 0x1p-55);
             run(static_cast<VecFn>(f), a, b, c, round % (lanes + 1), y);
