@@ -36,7 +36,8 @@ private:
 
 class FpEnvironment {
 public:
-    // Subnormal numbers cost nothing here, so they are always kept; no result depends on it.
+    // Subnormal numbers cost nothing here, so they are always kept; no result of a level with FMA
+    // depends on it.
     explicit FpEnvironment(Subnormals = Subnormals::keep) noexcept {
         __asm__ volatile("mrs %0, fpcr" : "=r"(control_));
         __asm__ volatile("mrs %0, fpsr" : "=r"(status_));
