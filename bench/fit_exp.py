@@ -144,7 +144,6 @@ namespace softlane::SOFTLANE_ISA {{
 namespace {{
 
 constexpr int exp_table_size = {TABLE_SIZE};
-constexpr int exp_table_bits = {TABLE_SIZE.bit_length() - 1};
 
 template <class C> struct ExpConstants;
 

@@ -15,13 +15,6 @@ constexpr const char *accepted = "float16, bfloat16, float32, float64";
 
 std::string text_of(PyObject *object) { return py::str(py::handle(object)).cast<std::string>(); }
 
-// A reference that pybind11 owns; throws what Python raised if there is none.
-py::object owned(PyObject *object) {
-    if (object == nullptr)
-        throw py::error_already_set();
-    return py::reinterpret_steal<py::object>(object);
-}
-
 std::string tuple_text(int ndim, const npy_intp *shape) {
     std::string text = "(";
     for (int d = 0; d < ndim; ++d)
@@ -69,6 +62,12 @@ bool broadcast_strides(PyArrayObject *a, const std::vector<npy_intp> &target,
 }
 
 } // namespace
+
+py::object owned(PyObject *object) {
+    if (object == nullptr)
+        throw py::error_already_set();
+    return py::reinterpret_steal<py::object>(object);
+}
 
 void raise(PyObject *type, const char *function, const std::string &text) {
     PyErr_SetString(type, (std::string(function) + ": " + text).c_str());
@@ -121,11 +120,7 @@ py::object as_array(const char *function, const char *what, PyObject *object) {
     throw py::error_already_set();
 }
 
-py::object base_view(PyArrayObject *a) {
-    if (PyArray_CheckExact(reinterpret_cast<PyObject *>(a)))
-        return py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject *>(a));
-    return owned(PyArray_View(a, nullptr, &PyArray_Type));
-}
+py::object private_view(PyArrayObject *a) { return owned(PyArray_View(a, nullptr, &PyArray_Type)); }
 
 py::object floating(const char *function, const py::object &x) {
     PyArray_Descr *descr = PyArray_DESCR(array(x));
@@ -150,7 +145,7 @@ std::vector<bool> parse_axis(const char *function, PyObject *axis, int ndim) {
             if (PyErr_ExceptionMatches(PyExc_TypeError)) {
                 PyErr_Clear();
                 raise(PyExc_TypeError, function,
-                      std::string("axis has type ") + Py_TYPE(axis)->tp_name +
+                      std::string("axis has type ") + Py_TYPE(item)->tp_name +
                           ", expected int, tuple of ints or None");
             }
             throw py::error_already_set();
@@ -181,7 +176,7 @@ Operand parse_where(const char *function, PyObject *where, PyArrayObject *x) {
     Operand operand;
     if (where == Py_None)
         return operand;
-    operand.owner = base_view(array(as_array(function, "where", where)));
+    operand.owner = private_view(array(as_array(function, "where", where)));
     PyArrayObject *mask = array(operand.owner);
     if (PyArray_TYPE(mask) != NPY_BOOL)
         raise(PyExc_TypeError, function,
@@ -198,10 +193,12 @@ Operand parse_where(const char *function, PyObject *where, PyArrayObject *x) {
 
 Operand parse_temperature(const char *function, PyObject *temperature, PyArrayObject *x,
                           const std::vector<bool> &is_axis) {
-    const py::object given = as_array(function, "temperature", temperature);
+    py::object given = as_array(function, "temperature", temperature);
+    if (PyArray_TYPE(array(given)) == NPY_OBJECT && PyFloat_Check(temperature) == 0 &&
+        PyNumber_Check(temperature) && !PyArray_Check(temperature)) // a long int, a Fraction ...
+        given = as_array(function, "temperature", owned(PyNumber_Float(temperature)).ptr());
     PyArray_Descr *descr = PyArray_DESCR(array(given));
-    if (!dtype_of(descr) && !PyTypeNum_ISINTEGER(descr->type_num) &&
-        descr->type_num != NPY_LONGDOUBLE)
+    if (!dtype_of(descr) && !PyTypeNum_ISINTEGER(descr->type_num))
         raise(PyExc_TypeError, function,
               "temperature has dtype " + dtype_text(descr) +
                   ", expected a real number or an array of them");
@@ -243,35 +240,51 @@ Operand parse_temperature(const char *function, PyObject *temperature, PyArrayOb
     return operand;
 }
 
-PyArray_Descr *parse_dtype(const char *function, PyObject *dtype) {
+py::object native_descr(PyArray_Descr *descr) {
+    if (PyTypeNum_ISFLOAT(descr->type_num)) // what numpy's own results carry
+        return owned(reinterpret_cast<PyObject *>(PyArray_DescrFromType(descr->type_num)));
+    auto *object = reinterpret_cast<PyObject *>(descr);
+    if (PyDataType_ISNOTSWAPPED(descr))
+        return py::reinterpret_borrow<py::object>(object);
+    return owned(reinterpret_cast<PyObject *>(PyArray_DescrNewByteorder(descr, NPY_NATIVE)));
+}
+
+py::object parse_dtype(const char *function, PyObject *dtype) {
     if (dtype == Py_None)
-        return nullptr;
+        return {};
     PyArray_Descr *descr = nullptr;
-    if (!PyArray_DescrConverter(dtype, &descr))
+    if (!PyArray_DescrConverter(dtype, &descr)) {
+        py::error_already_set cause;
+        const std::string text = std::string(function) + ": dtype= is not a dtype (" +
+                                 text_of(cause.value().ptr()) + "; accepted: " + accepted + ")";
+        py::raise_from(cause, PyExc_TypeError, text.c_str());
         throw py::error_already_set();
-    const auto guard = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject *>(descr));
+    }
+    const py::object given = owned(reinterpret_cast<PyObject *>(descr));
     if (!dtype_of(descr))
         raise(PyExc_TypeError, function,
               "unsupported dtype= " + dtype_text(descr) + " (accepted: " + accepted + ")");
-    return PyArray_DescrNewByteorder(descr, NPY_NATIVE);
+    return native_descr(descr);
 }
 
-PyArrayObject *parse_out(const char *function, PyObject *out, int ndim, const npy_intp *shape) {
+PyObject *unwrap_out(const char *function, PyObject *out) {
+    if (!PyTuple_Check(out))
+        return out;
+    if (PyTuple_GET_SIZE(out) != 1)
+        raise(PyExc_ValueError, function,
+              "out is a tuple of " + std::to_string(PyTuple_GET_SIZE(out)) +
+                  ", expected an array or a tuple of one");
+    return PyTuple_GET_ITEM(out, 0);
+}
+
+py::object parse_out(const char *function, PyObject *out, int ndim, const npy_intp *shape) {
     if (out == Py_None)
-        return nullptr;
-    if (PyTuple_Check(out)) {
-        if (PyTuple_GET_SIZE(out) != 1)
-            raise(PyExc_ValueError, function,
-                  "out is a tuple of " + std::to_string(PyTuple_GET_SIZE(out)) +
-                      ", expected an array or a tuple of one");
-        out = PyTuple_GET_ITEM(out, 0);
-        if (out == Py_None)
-            return nullptr;
-    }
+        return {};
     if (!PyArray_Check(out))
         raise(PyExc_TypeError, function,
               std::string("out has type ") + Py_TYPE(out)->tp_name + ", expected numpy.ndarray");
-    auto *a = reinterpret_cast<PyArrayObject *>(out);
+    py::object view = private_view(reinterpret_cast<PyArrayObject *>(out));
+    PyArrayObject *a = array(view);
     if (!dtype_of(PyArray_DESCR(a)))
         raise(PyExc_TypeError, function,
               "out has dtype " + dtype_text(PyArray_DESCR(a)) + " (accepted: " + accepted + ")");
@@ -280,7 +293,7 @@ PyArrayObject *parse_out(const char *function, PyObject *out, int ndim, const np
               "out has shape " + shape_text(a) + ", expected " + tuple_text(ndim, shape));
     if (!PyArray_ISWRITEABLE(a))
         raise(PyExc_ValueError, function, "output array is read-only");
-    return a;
+    return view;
 }
 
 bool overlap(PyArrayObject *a, PyArrayObject *b) {

@@ -2,12 +2,16 @@
 // here, before anything is written; core/ and the kernels trust what comes out.
 #pragma once
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "bind/numpy.hpp"
 #include "core/plan.hpp"
 
 namespace softlane::bind {
+
+// A new reference that pybind11 owns from here on; throws what Python raised if it is null.
+py::object owned(PyObject *object);
 
 // Sets a Python exception, its text prefixed with "<function>: ", and throws it.
 [[noreturn]] void raise(PyObject *type, const char *function, const std::string &text);
@@ -22,8 +26,9 @@ std::optional<DType> dtype_of(PyArray_Descr *descr);
 // A new reference to an ndarray view or copy of an argument; `what` names it in an error.
 py::object as_array(const char *function, const char *what, PyObject *object);
 
-// A base-class view of x if it is of a subclass, x itself if it is not.
-py::object base_view(PyArrayObject *array);
+// A view of our own, of the base class: Python code that runs while the arguments are read (an
+// __array__, an __index__), or another thread, may reshape the caller's array.
+py::object private_view(PyArrayObject *array);
 
 // Bool and integers become float64, the four floating types stay; anything else is a TypeError.
 py::object floating(const char *function, const py::object &array);
@@ -43,12 +48,17 @@ Operand parse_where(const char *function, PyObject *where, PyArrayObject *x);
 Operand parse_temperature(const char *function, PyObject *temperature, PyArrayObject *x,
                           const std::vector<bool> &is_axis);
 
-// dtype=: a new reference to a descriptor of one of the four types in native byte order, or null
-// for None.
-PyArray_Descr *parse_dtype(const char *function, PyObject *dtype);
+// dtype=: a descriptor of one of the four types in native byte order, or a null object for None.
+py::object parse_dtype(const char *function, PyObject *dtype);
 
-// out=: the array, checked for kind, shape and writability; null for None.
-PyArrayObject *parse_out(const char *function, PyObject *out, int ndim, const npy_intp *shape);
+// The type's own descriptor in native byte order, for a result.
+py::object native_descr(PyArray_Descr *descr);
+
+// out=: without the tuple around it, if there is one.
+PyObject *unwrap_out(const char *function, PyObject *out);
+
+// out=: a private view, checked for kind, shape and writability; null for None.
+py::object parse_out(const char *function, PyObject *out, int ndim, const npy_intp *shape);
 
 // Whether the byte ranges of two arrays meet; whether two elements of one array share bytes (may
 // say so where they do not).

@@ -2,10 +2,10 @@
 // last axis) and one general path for everything else. Both end in core/run.hpp.
 #include "bind/call.hpp"
 
-#include <cstdlib>
-#include <cstring>
+#include <chrono>
 #include <memory>
 #include <new>
+#include <thread>
 
 #include "bind/arrays.hpp"
 #include "bind/docstrings.hpp"
@@ -80,6 +80,18 @@ struct FreeWorkspace {
     void operator()(char *p) const { ::operator delete[](p, std::align_val_t(64)); }
 };
 
+// Before Python 3.14 a thread that outlives the interpreter is unwound from here. Its destructors
+// must not run then: they would touch Python objects. It sleeps until the process is gone, as
+// in 3.14.
+void restore_thread(PyThreadState *state) {
+    try {
+        PyEval_RestoreThread(state);
+    } catch (...) {
+        for (;;)
+            std::this_thread::sleep_for(std::chrono::hours(1));
+    }
+}
+
 void execute(const Plan &plan) {
     std::unique_ptr<char, FreeWorkspace> workspace;
     if (plan.workspace_bytes != 0) {
@@ -90,12 +102,10 @@ void execute(const Plan &plan) {
             throw py::error_already_set();
         }
     }
-    if (plan.release_gil) {
-        const py::gil_scoped_release release;
-        run(plan, active(), workspace.get());
-    } else {
-        run(plan, active(), workspace.get());
-    }
+    PyThreadState *state = plan.release_gil ? PyEval_SaveThread() : nullptr;
+    run(plan, active(), workspace.get());
+    if (state)
+        restore_thread(state);
 }
 
 // --- The fast path
@@ -123,8 +133,8 @@ bool is_last(PyObject *given, int ndim) {
 
 // A new reference to the result; null without an exception where the call is not of the plain kind.
 PyObject *plain_call(Op op, const Arguments &arguments) {
-    if (arguments.given(temperature) || arguments.given(where) || arguments.given(dtype) ||
-        !is_plain(arguments.x))
+    if (arguments.keyword[temperature] != nullptr || arguments.given(where) ||
+        arguments.given(dtype) || !is_plain(arguments.x))
         return nullptr;
     auto *x = reinterpret_cast<PyArrayObject *>(arguments.x);
     const int ndim = PyArray_NDIM(x);
@@ -140,7 +150,7 @@ PyObject *plain_call(Op op, const Arguments &arguments) {
     PyObject *result = arguments.given(out) ? arguments.keyword[out] : nullptr;
     if (result != nullptr) {
         auto *y = reinterpret_cast<PyArrayObject *>(result);
-        if (!is_plain(result) || PyArray_DESCR(y) != PyArray_DESCR(x) || !PyArray_ISWRITEABLE(y) ||
+        if (!is_plain(result) || dtype_of(PyArray_DESCR(y)) != element || !PyArray_ISWRITEABLE(y) ||
             PyArray_NDIM(y) != ndim ||
             !PyArray_CompareLists(PyArray_DIMS(x), PyArray_DIMS(y), ndim))
             return nullptr;
@@ -176,17 +186,11 @@ PyObject *plain_call(Op op, const Arguments &arguments) {
         kernel(rows);
     }
     if (state)
-        PyEval_RestoreThread(state);
+        restore_thread(state);
     return result;
 }
 
 // --- The general path
-
-py::object owned(PyObject *object) {
-    if (object == nullptr)
-        throw py::error_already_set();
-    return py::reinterpret_steal<py::object>(object);
-}
 
 Problem describe(Op op, PyArrayObject *x, PyArrayObject *y, const std::vector<bool> &is_axis,
                  const Operand &mask, const Operand &t) {
@@ -216,73 +220,72 @@ py::object borrowed_or(PyObject *object, const py::object &otherwise) {
     return object ? py::reinterpret_borrow<py::object>(object) : otherwise;
 }
 
-// numpy.ma's type, if that module is in use at all.
+// Without numpy.ma loaded there are none.
 bool is_masked_array(PyObject *object) {
     if (!PyArray_Check(object) || PyArray_CheckExact(object))
         return false;
-    return py::isinstance(object, py::module_::import("numpy.ma").attr("MaskedArray"));
+    const py::dict modules = py::module_::import("sys").attr("modules");
+    return modules.contains("numpy.ma") &&
+           py::isinstance(object, modules["numpy.ma"].attr("MaskedArray"));
 }
 
 py::object array_call(const char *function, Op op, const Arguments &arguments) {
     const py::object none = py::none();
-    const py::object source = as_array(function, "x", arguments.x);
-    // Held until the end: x may be a view into it.
-    const py::object x_object = floating(function, base_view(array(source)));
+    const py::object x_object =
+        floating(function, private_view(array(as_array(function, "x", arguments.x))));
     PyArrayObject *x = array(x_object);
 
     const py::object axis_object = borrowed_or(arguments.keyword[axis], py::int_(-1));
     const std::vector<bool> is_axis = parse_axis(function, axis_object.ptr(), PyArray_NDIM(x));
-    Operand mask = parse_where(function, borrowed_or(arguments.keyword[where], none).ptr(), x);
+    const Operand mask =
+        parse_where(function, borrowed_or(arguments.keyword[where], none).ptr(), x);
     const py::object t_object = borrowed_or(arguments.keyword[temperature], py::float_(1.0));
     const Operand t = parse_temperature(function, t_object.ptr(), x, is_axis);
-    const auto wanted = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject *>(
-        parse_dtype(function, borrowed_or(arguments.keyword[dtype], none).ptr())));
-    PyArrayObject *given_out = parse_out(function, borrowed_or(arguments.keyword[out], none).ptr(),
-                                         PyArray_NDIM(x), PyArray_DIMS(x));
+    const py::object wanted =
+        parse_dtype(function, borrowed_or(arguments.keyword[dtype], none).ptr());
     auto *wanted_descr = reinterpret_cast<PyArray_Descr *>(wanted.ptr());
-    if (given_out && wanted_descr && dtype_of(wanted_descr) != dtype_of(PyArray_DESCR(given_out)))
+    PyObject *given_out = unwrap_out(function, borrowed_or(arguments.keyword[out], none).ptr());
+    const py::object out_view = parse_out(function, given_out, PyArray_NDIM(x), PyArray_DIMS(x));
+    PyArrayObject *out_array = array(out_view);
+    if (out_array && wanted_descr && dtype_of(wanted_descr) != dtype_of(PyArray_DESCR(out_array)))
         raise(PyExc_TypeError, function,
-              "out has dtype " + dtype_text(PyArray_DESCR(given_out)) + ", dtype= says " +
+              "out has dtype " + dtype_text(PyArray_DESCR(out_array)) + ", dtype= says " +
                   dtype_text(wanted_descr) + " (give one of them, or let them agree)");
 
     // Where the result is computed: in out itself, unless its memory meets that of an input in
     // another layout.
-    py::object y_object;
     bool buffered = false;
-    if (given_out) {
-        const bool in_place = same_layout(x, given_out) &&
-                              dtype_of(PyArray_DESCR(x)) == dtype_of(PyArray_DESCR(given_out)) &&
-                              PyArray_ISBYTESWAPPED(x) == PyArray_ISBYTESWAPPED(given_out);
-        buffered = overlaps_itself(given_out) || (!in_place && overlap(x, given_out)) ||
-                   (mask.data && overlap(array(mask.owner), given_out));
+    if (out_array) {
+        const bool in_place = same_layout(x, out_array) &&
+                              dtype_of(PyArray_DESCR(x)) == dtype_of(PyArray_DESCR(out_array)) &&
+                              PyArray_ISBYTESWAPPED(x) == PyArray_ISBYTESWAPPED(out_array);
+        buffered = overlaps_itself(out_array) || (!in_place && overlap(x, out_array)) ||
+                   (mask.data && overlap(array(mask.owner), out_array));
     }
-    if (given_out && !buffered) {
-        y_object = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject *>(given_out));
-    } else {
-        PyArray_Descr *descr =
-            wanted_descr ? wanted_descr : PyArray_DESCR(given_out ? given_out : x);
-        PyArray_Descr *native = PyArray_DescrNewByteorder(descr, NPY_NATIVE);
-        y_object = owned(PyArray_NewLikeArray(x, NPY_KEEPORDER, native, 0));
+    py::object y = out_view;
+    if (!out_array || buffered) {
+        py::object descr =
+            wanted_descr ? wanted : native_descr(PyArray_DESCR(out_array ? out_array : x));
+        auto *stolen = reinterpret_cast<PyArray_Descr *>(descr.release().ptr());
+        y = owned(PyArray_NewLikeArray(x, NPY_KEEPORDER, stolen, 0));
     }
-    execute(make_plan(describe(op, x, array(y_object), is_axis, mask, t)));
-    if (buffered) {
-        if (PyArray_CopyInto(given_out, array(y_object)) < 0)
-            throw py::error_already_set();
-        y_object = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject *>(given_out));
-    }
-    if (given_out)
-        return y_object;
+    execute(make_plan(describe(op, x, array(y), is_axis, mask, t)));
+    if (buffered && PyArray_CopyInto(out_array, array(y)) < 0)
+        throw py::error_already_set();
+    if (out_array)
+        return py::reinterpret_borrow<py::object>(given_out);
     if (PyArray_Check(arguments.x) && !PyArray_CheckExact(arguments.x))
-        return py::reinterpret_borrow<py::object>(arguments.x).attr("__array_wrap__")(y_object);
-    return owned(PyArray_Return(reinterpret_cast<PyArrayObject *>(y_object.release().ptr())));
+        return py::reinterpret_borrow<py::object>(arguments.x).attr("__array_wrap__")(y);
+    return owned(PyArray_Return(reinterpret_cast<PyArrayObject *>(y.release().ptr())));
 }
 
-// A masked array is where=~mask, and comes back masked.
+// A masked array is where=~mask, and comes back masked; so does an `out` that is one.
 py::object masked_call(const char *function, Op op, const Arguments &given) {
     Arguments arguments = given;
     const py::object ma = py::module_::import("numpy.ma");
-    const py::object data = ma.attr("getdata")(py::handle(arguments.x));
-    const py::object mask = ma.attr("getmaskarray")(py::handle(arguments.x));
+    const auto x = py::reinterpret_borrow<py::object>(given.x);
+    const py::object data = ma.attr("getdata")(x);
+    const py::object mask = ma.attr("getmaskarray")(x).attr("copy")();
     py::object keep = py::module_::import("numpy").attr("logical_not")(mask);
     if (arguments.given(where)) {
         const Operand user = parse_where(function, arguments.keyword[where], array(data));
@@ -290,11 +293,15 @@ py::object masked_call(const char *function, Op op, const Arguments &given) {
     }
     arguments.x = data.ptr();
     arguments.keyword[where] = keep.ptr();
-    const py::object result = array_call(function, op, arguments);
-    if (arguments.given(out))
+    py::object result = array_call(function, op, arguments);
+    if (arguments.given(out) && unwrap_out(function, arguments.keyword[out]) != Py_None) {
+        if (is_masked_array(result.ptr()))
+            result.attr("mask") = mask;
         return result;
+    }
     py::dict options;
     options["mask"] = mask;
+    options["fill_value"] = x.attr("fill_value");
     return ma.attr("MaskedArray")(result, **options);
 }
 

@@ -2,7 +2,6 @@
 
 #include <pybind11/stl.h>
 
-#include <cstring>
 #include <map>
 #include <string>
 
@@ -48,12 +47,7 @@ PyArrayObject *vector_of(const char *function, const py::object &object, int typ
     return a;
 }
 
-py::object like(PyArrayObject *a) {
-    PyObject *made = PyArray_NewLikeArray(a, NPY_CORDER, nullptr, 0);
-    if (made == nullptr)
-        throw py::error_already_set();
-    return py::reinterpret_steal<py::object>(made);
-}
+py::object like(PyArrayObject *a) { return owned(PyArray_NewLikeArray(a, NPY_CORDER, nullptr, 0)); }
 
 int type_of(const py::object &object) {
     return PyArray_Check(object.ptr()) ? PyArray_TYPE(array(object)) : NPY_NOTYPE;
@@ -66,13 +60,16 @@ py::object exp_only(const py::object &x, int shift, double subtract) {
     const std::size_t n = static_cast<std::size_t>(PyArray_SIZE(a));
     void *from = PyArray_DATA(a), *to = PyArray_DATA(array(result));
     const KernelTable &table = active();
-    const py::gil_scoped_release release;
-    const FpEnvironment environment;
-    if (type == NPY_DOUBLE)
-        table.exp.f64(static_cast<double *>(from), static_cast<double *>(to), n, shift, subtract);
-    else
-        table.exp.f32(static_cast<float *>(from), static_cast<float *>(to), n, shift,
-                      static_cast<float>(subtract));
+    {
+        const py::gil_scoped_release release;
+        const FpEnvironment environment;
+        if (type == NPY_DOUBLE)
+            table.exp.f64(static_cast<double *>(from), static_cast<double *>(to), n, shift,
+                          subtract);
+        else
+            table.exp.f32(static_cast<float *>(from), static_cast<float *>(to), n, shift,
+                          static_cast<float>(subtract));
+    }
     return result;
 }
 
@@ -127,18 +124,16 @@ py::object vec(const std::string &name, const py::object &a, const py::object &b
 
 py::tuple vec_names() { return names({vec_fn_name, vec_fn_name + vec_fn_count}); }
 
-// x to the dtype of `like`, by the level's conversion kernel.
-py::object convert(const py::object &x, const py::object &to_dtype) {
+// x converted by the level's kernel.
+py::object convert(const py::object &x, const py::object &dtype) {
     const py::object source = as_array("_convert", "x", x.ptr());
-    PyArray_Descr *descr = parse_dtype("_convert", to_dtype.ptr());
+    py::object descr = parse_dtype("_convert", dtype.ptr());
     const auto from = dtype_of(PyArray_DESCR(array(source)));
-    const auto to = dtype_of(descr);
-    PyObject *made = PyArray_NewLikeArray(array(source), NPY_CORDER, descr, 0);
-    if (made == nullptr)
-        throw py::error_already_set();
-    const auto result = py::reinterpret_steal<py::object>(made);
-    if (!from || !PyArray_ISCARRAY_RO(array(source)))
-        raise(PyExc_TypeError, "_convert", "expected a contiguous array of a floating dtype");
+    if (!from || !descr || !PyArray_ISCARRAY_RO(array(source)))
+        raise(PyExc_TypeError, "_convert", "expected a contiguous floating array and a dtype");
+    auto *stolen = reinterpret_cast<PyArray_Descr *>(descr.release().ptr());
+    const auto to = dtype_of(stolen);
+    const py::object result = owned(PyArray_NewLikeArray(array(source), NPY_CORDER, stolen, 0));
     const FpEnvironment environment;
     active().convert[static_cast<int>(*from)][static_cast<int>(*to)](
         PyArray_DATA(array(source)), PyArray_DATA(array(result)),

@@ -12,7 +12,7 @@ namespace softlane {
 // Compiled in and supported here, best first; never empty.
 const std::vector<const KernelTable *> &supported_tables();
 
-// The table in use. One atomic pointer; the best supported one until use() or start() says
+// The table in use. One atomic pointer; the best supported one until use() or apply_cap() says
 // otherwise.
 const KernelTable &active() noexcept;
 

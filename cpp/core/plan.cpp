@@ -9,7 +9,7 @@ namespace {
 
 // Tiles stay in the second-level cache, with room for what streams through. A transposing pack
 // takes some cache lines of neighbouring columns at a time.
-constexpr std::size_t tile_bytes = 128 * 1024;
+constexpr std::size_t largest_tile_bytes = 128 * 1024;
 constexpr std::size_t most_tile_rows = 64;
 
 // Drops loops of extent 1 and joins neighbours that a single stride describes; leaves at least one
@@ -69,16 +69,17 @@ Plan make_plan(const Problem &given) {
         contiguous && p.where == nullptr && p.x_dtype == p.y_dtype && !p.x_swapped && !p.y_swapped;
     plan.release_gil = plan.rows * plan.length >= release_gil_elements;
 
-    const bool scratch = plan.kernel_dtype == DType::f16 || plan.kernel_dtype == DType::bf16;
-    if (scratch)
+    if (plan.kernel_dtype == DType::f16 || plan.kernel_dtype == DType::bf16)
         plan.workspace_bytes = 2 * plan.length * sizeof(float);
     if (!plan.direct) {
-        const std::size_t row_bytes = plan.length * sizeof(double);
-        const std::size_t fitting = std::max<std::size_t>(tile_bytes / row_bytes, 1);
+        const std::size_t kernel_size = dtype_size[static_cast<int>(plan.kernel_dtype)];
+        const std::size_t row_bytes = plan.length * kernel_size; // the widest of the three
+        const std::size_t fitting = std::max<std::size_t>(largest_tile_bytes / row_bytes, 1);
         const std::size_t along = p.outer[p.outer_count - 1].extent;
         plan.tile_rows =
             std::min(along, plan.length < 16 ? fitting : std::min(fitting, most_tile_rows));
-        plan.workspace_bytes += 2 * plan.tile_rows * row_bytes;
+        plan.tile_bytes = (plan.tile_rows * row_bytes + 63) / 64 * 64;
+        plan.workspace_bytes += (p.x_dtype == p.y_dtype ? 1 : 2) * plan.tile_bytes;
     }
     return plan;
 }

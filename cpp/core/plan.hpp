@@ -38,7 +38,8 @@ struct Plan {
     DType kernel_dtype{};            // what the kernel reads and writes
     bool direct = false;             // the kernel works on the arrays themselves
     std::size_t tile_rows = 1;       // otherwise: rows packed at a time
-    std::size_t workspace_bytes = 0; // for run()
+    std::size_t tile_bytes = 0;      // of one tile; a second follows if the dtypes differ
+    std::size_t workspace_bytes = 0; // for run(): tiles, then scratch
     bool release_gil = false;        // long enough for another thread to profit
 };
 

@@ -120,9 +120,9 @@ void run(const Plan &plan, const KernelTable &table, char *workspace) noexcept {
         return;
     const FpEnvironment environment; // of the conversions
     const Problem &p = plan.problem;
-    const std::size_t tile_bytes = plan.tile_rows * plan.length * sizeof(double);
-    const Tiles tiles{plan, table, workspace, workspace + tile_bytes,
-                      reinterpret_cast<float *>(workspace + (plan.direct ? 0 : 2 * tile_bytes))};
+    const std::size_t tiles_bytes = (p.x_dtype == p.y_dtype ? 1 : 2) * plan.tile_bytes;
+    const Tiles tiles{plan, table, workspace, workspace + plan.tile_bytes,
+                      reinterpret_cast<float *>(workspace + tiles_bytes)};
     const Loop &rows = p.outer[p.outer_count - 1];
     Walk outer(p.outer, p.outer_count - 1);
     do {

@@ -11,7 +11,6 @@ namespace softlane::SOFTLANE_ISA {
 namespace {
 
 constexpr int exp_table_size = 8;
-constexpr int exp_table_bits = 3;
 
 template <class C> struct ExpConstants;
 

@@ -6,6 +6,21 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
+// Doubles to those nearest floats that keep track of what was cut off (rounded to odd), so that a
+// second rounding, to 16 bits, comes out as a single one.
+INLINE Vec<double, 16> to_odd_float(Vec<double, 16> v) {
+    double lane[16];
+    store(lane, v);
+    for (double &d : lane) {
+        std::uint64_t u;
+        __builtin_memcpy(&u, &d, sizeof u);
+        constexpr std::uint64_t cut = (std::uint64_t{1} << 29) - 1;
+        u = (u & ~cut) | ((u & cut) != 0 ? cut + 1 : 0);
+        __builtin_memcpy(&d, &u, sizeof u);
+    }
+    return load<Vec<double, 16>>(lane);
+}
+
 template <class From, class To> void convert(const void *from, void *to, std::size_t n) noexcept {
     const From *x = static_cast<const From *>(from);
     To *y = static_cast<To *>(to);
@@ -14,6 +29,8 @@ template <class From, class To> void convert(const void *from, void *to, std::si
         const V v = load<V>(x + i, part, 0);
         if constexpr (sizeof(Compute<From>) < sizeof(Compute<To>))
             store(y + i, widen(v), part);
+        else if constexpr (sizeof(From) == 8 && sizeof(To) == 2)
+            store(y + i, narrow(to_odd_float(v)), part);
         else if constexpr (sizeof(Compute<From>) > sizeof(Compute<To>))
             store(y + i, narrow(v), part);
         else

@@ -4,7 +4,7 @@
 #pragma once
 // One copy of the exponential for all kernels, or this would be the largest level of all.
 #define EXP_INLINE __attribute__((noinline))
-#include "simd/half_bits.hpp"
+#include "simd/basic.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
@@ -24,17 +24,6 @@ template <> struct Vec<double, 8> {
 };
 using F32 = Vec<float, 16>;
 using F64 = Vec<double, 8>;
-
-// In memory; read as bytes, since the entries are integers or floats.
-template <class T> struct Table {
-    const char *entries;
-    INLINE explicit Table(const void *p) : entries(static_cast<const char *>(p)) {}
-    INLINE T operator[](std::size_t k) const {
-        T entry;
-        __builtin_memcpy(&entry, entries + k * sizeof(T), sizeof(T));
-        return entry;
-    }
-};
 
 INLINE std::uint64_t bits_of(double v) {
     std::uint64_t u;

@@ -3,7 +3,7 @@
 #pragma once
 #include <emmintrin.h>
 
-#include "simd/half_bits.hpp"
+#include "simd/basic.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
@@ -23,17 +23,6 @@ template <> struct Vec<double, 2> {
 };
 using F32 = Vec<float, 4>;
 using F64 = Vec<double, 2>;
-
-// In memory; read as bytes, since the entries are integers or floats.
-template <class T> struct Table {
-    const char *entries;
-    INLINE explicit Table(const void *p) : entries(static_cast<const char *>(p)) {}
-    INLINE T operator[](std::uint32_t k) const {
-        T entry;
-        __builtin_memcpy(&entry, entries + k * sizeof(T), sizeof(T));
-        return entry;
-    }
-};
 
 INLINE F32 native_broadcast(float s) { return {_mm_set1_ps(s)}; }
 INLINE F64 native_broadcast(double s) { return {_mm_set1_pd(s)}; }

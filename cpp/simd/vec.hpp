@@ -20,11 +20,11 @@
 //                              2^-20 ULP, for results in 2^-90 ... 2^100 (2^-900 ... 2^900)
 //   lookup(table, z)           the entry, of eight, that the low bits of z choose
 //   add_to_exponent(t, z)      bits of t + (bits of z << (mantissa bits - 3)), as integers
-//   lowered(y)                 y * 2^-100 (doubles: 2^-200), for 0 <= y <= 2^101 (2^201), rounded
-//   to
-//                              nearest even where it is subnormal. No subnormal number goes
-//                              through floating-point arithmetic, which takes 100 times as long on
-//                              some processors and flushes them to zero in the kernels' FP mode
+//   lowered(y)                 y * 2^-100 (doubles: 2^-200), for 0 <= y <= 2^101 (2^201), to
+//   nearest
+//                              even where the result is subnormal. No subnormal number goes through
+//                              floating-point arithmetic: it takes 100 times as long on some
+//                              processors, and the kernels' FP mode flushes it to zero
 //   widen(v), narrow(v)        float to double, exactly; double to float
 //   reduce_max(v)              the largest lane; no lane is NaN
 #pragma once

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from softlane._core import __version__, softmax
@@ -33,6 +32,6 @@ def show_config() -> dict[str, Any]:
 
     return {
         **_core._config(),
-        "isa_cap": os.environ.get("SOFTLANE_ISA") or None,
+        "isa_cap": _core._isa_cap,
         "numpy": numpy.__version__,
     }

@@ -1,10 +1,22 @@
-// binary16 and bfloat16 to and from binary32, one element, in integer arithmetic: for levels
-// without such instructions.
+// For levels that lack instructions: binary16 and bfloat16 to and from binary32, one element, in
+// integer arithmetic; a table in memory.
 #pragma once
 #include "simd/lanes.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
+
+// In memory, for levels without a permute wide enough; read as bytes, since the entries are
+// integers or floats.
+template <class T> struct Table {
+    const char *entries;
+    INLINE explicit Table(const void *p) : entries(static_cast<const char *>(p)) {}
+    INLINE T operator[](std::size_t k) const {
+        T entry;
+        __builtin_memcpy(&entry, entries + k * sizeof(T), sizeof(T));
+        return entry;
+    }
+};
 
 INLINE std::uint32_t bits_of(float v) {
     std::uint32_t u;
