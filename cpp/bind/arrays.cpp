@@ -108,20 +108,22 @@ py::object as_array(const char *function, const char *what, PyObject *object) {
 
 py::object private_view(PyArrayObject *a) { return owned(PyArray_View(a, nullptr, &PyArray_Type)); }
 
-py::object floating(const char *function, const py::object &x) {
+py::object floating(const char *function, const py::object &x, const char *has) {
     PyArray_Descr *descr = PyArray_DESCR(array(x));
     if (dtype_of(descr))
         return x;
     if (!PyTypeNum_ISBOOL(descr->type_num) && !PyTypeNum_ISINTEGER(descr->type_num))
         raise(PyExc_TypeError, function,
-              "unsupported dtype " + dtype_text(descr) + " (accepted: " + accepted +
+              std::string(has) + "unsupported dtype " + dtype_text(descr) + " (accepted: " + accepted +
                   ", bool and integers)");
     const FpEnvironment environment; // 64-bit integers are rounded
     return owned(
         PyArray_FromArray(array(x), PyArray_DescrFromType(NPY_DOUBLE), NPY_ARRAY_FORCECAST));
 }
 
-std::vector<bool> parse_axis(const char *function, PyObject *axis, int ndim) {
+std::vector<bool> parse_axis(const char *function, PyObject *given_axis, int ndim) {
+    const py::object last = py::int_(-1);
+    PyObject *axis = given_axis ? given_axis : last.ptr();
     if (axis == Py_None)
         return std::vector<bool>(ndim, true);
     std::vector<bool> is_axis(ndim, false);
@@ -158,9 +160,22 @@ std::vector<bool> parse_axis(const char *function, PyObject *axis, int ndim) {
     return is_axis;
 }
 
+Operand parse_factors(const char *function, PyObject *b, PyArrayObject *x) {
+    Operand operand;
+    operand.owner = floating(function, private_view(array(as_array(function, "b", b))), "b has ");
+    PyArrayObject *factors = array(operand.owner);
+    const std::vector<npy_intp> shape(PyArray_DIMS(x), PyArray_DIMS(x) + PyArray_NDIM(x));
+    if (!broadcast_strides(factors, shape, operand.strides))
+        raise(PyExc_ValueError, function,
+              "b has shape " + shape_text(factors) + ", which does not broadcast to x's " +
+                  shape_text(x));
+    operand.data = PyArray_BYTES(factors);
+    return operand;
+}
+
 Operand parse_where(const char *function, PyObject *where, PyArrayObject *x) {
     Operand operand;
-    if (where == Py_None)
+    if (where == nullptr || where == Py_None)
         return operand;
     operand.owner = private_view(array(as_array(function, "where", where)));
     PyArrayObject *mask = array(operand.owner);
@@ -177,8 +192,10 @@ Operand parse_where(const char *function, PyObject *where, PyArrayObject *x) {
     return operand;
 }
 
-Operand parse_temperature(const char *function, PyObject *temperature, PyArrayObject *x,
+Operand parse_temperature(const char *function, PyObject *given_temperature, PyArrayObject *x,
                           const std::vector<bool> &is_axis) {
+    const py::object one = py::float_(1.0);
+    PyObject *temperature = given_temperature ? given_temperature : one.ptr();
     py::object given = as_array(function, "temperature", temperature);
     if (PyArray_TYPE(array(given)) == NPY_OBJECT && PyFloat_Check(temperature) == 0 &&
         PyNumber_Check(temperature) && !PyArray_Check(temperature)) // a long int, a Fraction ...
@@ -226,6 +243,28 @@ Operand parse_temperature(const char *function, PyObject *temperature, PyArrayOb
     return operand;
 }
 
+DType promoted(DType a, DType b) {
+    if (a == b)
+        return a;
+    return a == DType::f64 || b == DType::f64 ? DType::f64 : DType::f32;
+}
+
+double parse_real(const char *function, const char *what, PyObject *object) {
+    const double value = PyFloat_AsDouble(object);
+    if (value == -1 && PyErr_Occurred()) {
+        PyErr_Clear();
+        raise(PyExc_TypeError, function,
+              std::string(what) + " has type " + Py_TYPE(object)->tp_name +
+                  ", expected a real number");
+    }
+    return value;
+}
+
+py::object descr_of(DType dtype) {
+    const int type = dtype == DType::f16 ? NPY_HALF : dtype == DType::f32 ? NPY_FLOAT : NPY_DOUBLE;
+    return owned(reinterpret_cast<PyObject *>(PyArray_DescrFromType(type)));
+}
+
 py::object native_descr(PyArray_Descr *descr) {
     if (PyTypeNum_ISFLOAT(descr->type_num)) // what numpy's own results carry
         return owned(reinterpret_cast<PyObject *>(PyArray_DescrFromType(descr->type_num)));
@@ -236,7 +275,7 @@ py::object native_descr(PyArray_Descr *descr) {
 }
 
 py::object parse_dtype(const char *function, PyObject *dtype) {
-    if (dtype == Py_None)
+    if (dtype == nullptr || dtype == Py_None)
         return {};
     PyArray_Descr *descr = nullptr;
     if (!PyArray_DescrConverter(dtype, &descr)) {
@@ -254,6 +293,8 @@ py::object parse_dtype(const char *function, PyObject *dtype) {
 }
 
 PyObject *unwrap_out(const char *function, PyObject *out) {
+    if (out == nullptr)
+        return Py_None;
     if (!PyTuple_Check(out))
         return out;
     if (PyTuple_GET_SIZE(out) != 1)

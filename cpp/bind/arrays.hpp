@@ -10,6 +10,8 @@
 
 namespace softlane::bind {
 
+// Where a function takes a keyword's object, null stands for its default.
+
 // A new reference that pybind11 owns from here on; throws what Python raised if it is null.
 py::object owned(PyObject *object);
 
@@ -31,7 +33,8 @@ py::object as_array(const char *function, const char *what, PyObject *object);
 py::object private_view(PyArrayObject *array);
 
 // Bool and integers become float64, the four floating types stay; anything else is a TypeError.
-py::object floating(const char *function, const py::object &array);
+// `has`: how the error begins, "b has " or nothing.
+py::object floating(const char *function, const py::object &array, const char *has = "");
 
 // is_axis[d] for each dimension.
 std::vector<bool> parse_axis(const char *function, PyObject *axis, int ndim);
@@ -44,13 +47,22 @@ struct Operand {
     std::vector<std::ptrdiff_t> strides;
     bool tiny = false; // of a temperature: some are below 2^-60
 };
+// b= of logsumexp: any real dtype.
+Operand parse_factors(const char *function, PyObject *b, PyArrayObject *x);
 Operand parse_where(const char *function, PyObject *where, PyArrayObject *x);
 Operand parse_temperature(const char *function, PyObject *temperature, PyArrayObject *x,
                           const std::vector<bool> &is_axis);
 
+// The dtype of a result of inputs of these two: equal ones stay, others go to float32 or float64.
+DType promoted(DType a, DType b);
+
+// A real number that a keyword must be.
+double parse_real(const char *function, const char *what, PyObject *object);
+
 // dtype=: a descriptor of one of the four types in native byte order, or a null object for None.
 py::object parse_dtype(const char *function, PyObject *dtype);
 
+py::object descr_of(DType dtype); // float16, float32 or float64
 // The type's own descriptor in native byte order, for a result.
 py::object native_descr(PyArray_Descr *descr);
 

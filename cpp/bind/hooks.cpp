@@ -93,6 +93,44 @@ py::dict exp_facts() {
     return result;
 }
 
+// A function of rows/log.hpp, as float rows or as double rows use it.
+template <class Functions>
+py::tuple log_function(const char *name, const Functions &functions, const py::object &x,
+                       const std::string &dtype) {
+    if (dtype != "float32" && dtype != "float64")
+        raise(PyExc_ValueError, name, "dtype is '" + dtype + "', expected float32 or float64");
+    PyArrayObject *a = vector_of(name, x, NPY_DOUBLE, -1);
+    const py::object high = like(a), low = like(a);
+    const std::size_t n = static_cast<std::size_t>(PyArray_SIZE(a));
+    const auto *from = static_cast<const double *>(PyArray_DATA(a));
+    auto *upper = static_cast<double *>(PyArray_DATA(array(high)));
+    auto *lower = static_cast<double *>(PyArray_DATA(array(low)));
+    {
+        const py::gil_scoped_release release;
+        const FpEnvironment environment(Subnormals::flush);
+        functions[dtype == "float64"](from, upper, lower, n);
+    }
+    return py::make_tuple(high, low);
+}
+py::tuple log1p_only(const py::object &w, const std::string &dtype) {
+    return log_function("_log1p", active().log.log1p, w, dtype);
+}
+py::tuple exp_pair(const py::object &z, const std::string &dtype) {
+    return log_function("_exp_pair", active().log.exp, z, dtype);
+}
+py::dict log_facts() {
+    py::dict result;
+    const LogFns &log = active().log;
+    const char *const names[] = {"float32", "float64"};
+    for (int i = 0; i < 2; ++i) {
+        py::dict d;
+        d["log1p_bound"] = log.log1p_bound[i];
+        d["exp_bound"] = log.exp_bound[i];
+        result[names[i]] = d;
+    }
+    return result;
+}
+
 template <class C, class Function>
 py::object vec_typed(Function run, VecFn function, const py::object &a, const py::object &b,
                      const py::object &c, std::size_t count, std::size_t lanes) {
@@ -204,6 +242,9 @@ void register_hooks(py::module_ &module) {
     module.def("_use_isa", use_isa, py::arg("name"));
     module.def("_exp", exp_only, py::arg("x"), py::arg("shift"), py::arg("subtract") = 0.0);
     module.def("_exp_facts", exp_facts);
+    module.def("_log1p", log1p_only, py::arg("w"), py::arg("dtype"));
+    module.def("_exp_pair", exp_pair, py::arg("z"), py::arg("dtype"));
+    module.def("_log_facts", log_facts);
     module.def("_vec", vec, py::arg("name"), py::arg("a"), py::arg("b"), py::arg("c"),
                py::arg("count"));
     module.def("_vec_names", vec_names);

@@ -6,17 +6,32 @@
 
 namespace softlane {
 
-// A batch of rows whose elements lie next to each other; any alignment.
+// How the rows of a loss are scored.
+struct LossOptions {
+    const double *weight; // of each class; null: 1. Never null with probabilities or smoothing
+    double weight_sum;    // over the classes
+    double smoothing;     // in [0, 1]
+    double z_loss;        // coefficient of logsumexp^2
+    double divisor, divisor_low; // two limbs: what the gradient of the loss is divided by,
+    double z_divisor;            // and that of the z-loss
+};
+
+// A batch of rows whose elements lie next to each other; any alignment. What an op does not use is
+// null.
 struct Rows {
-    const void *x;
-    void *y; // may be x itself; otherwise must not overlap x
+    const void *x;     // softmax_backward: the probabilities; log_softmax_backward: their logs
+    const void *other; // the gradient; the factors b of logsumexp; target probabilities
+    void *y;           // may be x itself, or other in a *_backward; else must not overlap them
     std::size_t count;
     std::size_t length; // elements in a row, at least 1
-    std::ptrdiff_t x_row_stride_bytes;
-    std::ptrdiff_t y_row_stride_bytes;
+    std::ptrdiff_t x_row_stride_bytes, other_row_stride_bytes, y_row_stride_bytes;
     const double *temperature;         // finite and > 0; one for each row, or
     std::ptrdiff_t temperature_stride; // (elements) 0: one for all
-    float *scratch;                    // f16 and bf16 only: room for 2 * `length` floats
+    const std::int64_t *labels;        // checked; -1: the row is ignored
+    double *results;                   // of a row: its loss, its logsumexp
+    double *extra;                     // of a row: its z-loss, the sign of its sum; or null
+    std::ptrdiff_t row_stride;         // (elements) of labels, results and extra
+    const LossOptions *loss;
 };
 
 using RowsFn = void (*)(const Rows &) noexcept;
@@ -56,14 +71,24 @@ enum class VecFn : std::uint8_t {
     sub_product, // a - b * (c[0] + c[1])
     scaled,      // a * (b[0] + c[0])
     lowered,     // a * 2^-100 (2^-200)
+    product_rest,         // a * b - (a * b rounded)
+    zero_where_at_most,   // b <= c ? 0 : a
     reduce_max,  // in every element
     load_part,   // count elements of a, then b[0]
     store_part,  // count elements of a written over b
 };
-constexpr int vec_fn_count = 12;
+constexpr int vec_fn_count = 14;
 constexpr const char *vec_fn_name[vec_fn_count] = {
     "add",         "sub",    "mul",     "mul_add",    "max",       "min",
-    "sub_product", "scaled", "lowered", "reduce_max", "load_part", "store_part"};
+    "sub_product", "scaled", "lowered", "product_rest", "zero_where_at_most", "reduce_max", "load_part", "store_part"};
+
+// The scalar functions of rows/log.hpp by themselves, for the sweeps: log1p(w), exp(z), as
+// unevaluated sums. [0]: as float rows use them; [1]: double rows.
+struct LogFns {
+    void (*log1p[2])(const double *w, double *high, double *low, std::size_t n) noexcept;
+    void (*exp[2])(const double *z, double *high, double *low, std::size_t n) noexcept;
+    double log1p_bound[2], exp_bound[2]; // relative, in units of 2^-24 (floats), 2^-53 (doubles)
+};
 
 struct VecFns {
     void (*f32)(VecFn, const float *a, const float *b, const float *c, std::size_t count,
@@ -77,9 +102,10 @@ constexpr std::size_t lanes_f64 = 8;
 
 struct KernelTable {
     const char *isa;
-    RowsFn rows[op_count][dtype_count];
+    RowsFn rows[op_count][2]; // of floats, of doubles
     ConvertFn convert[dtype_count][dtype_count]; // [from][to]
     ExpFns exp;
+    LogFns log;
     VecFns vec;
 };
 

@@ -7,9 +7,11 @@ namespace softlane {
 
 namespace {
 
-// Tiles stay in the second-level cache, with room for what streams through. A transposing pack
-// takes some cache lines of neighbouring columns at a time.
+// Tiles stay in the second-level cache, with room for what streams through; in the first where
+// elements are only converted. A transposing pack takes some cache lines of neighbouring columns at
+// a time.
 constexpr std::size_t largest_tile_bytes = 128 * 1024;
+constexpr std::size_t largest_converted_bytes = 16 * 1024;
 constexpr std::size_t most_tile_rows = 64;
 
 // Drops loops of extent 1 and joins neighbours that a single stride describes; leaves at least one
@@ -23,17 +25,20 @@ int join(Loop *loops, int count) {
         if (kept > 0) {
             Loop &before = loops[kept - 1];
             const auto n = static_cast<std::ptrdiff_t>(loop.extent);
-            if (before.x == loop.x * n && before.y == loop.y * n &&
-                before.where == loop.where * n && before.temperature == loop.temperature * n) {
-                before = {before.extent * loop.extent, loop.x, loop.y, loop.where,
-                          loop.temperature};
+            bool joins = true;
+            for (int k = 0; k < stream_count; ++k)
+                joins = joins && before.stride[k] == loop.stride[k] * n;
+            if (joins) {
+                const std::size_t extent = before.extent * loop.extent;
+                before = loop;
+                before.extent = extent;
                 continue;
             }
         }
         loops[kept++] = loop;
     }
     if (kept == 0)
-        loops[kept++] = {1, 0, 0, 0, 0};
+        loops[kept++] = {1, {}};
     return kept;
 }
 
@@ -54,32 +59,41 @@ Plan make_plan(const Problem &given) {
         return plan;
     Problem &p = plan.problem;
     // Rows in memory order, whatever the order of the dimensions.
-    std::stable_sort(p.outer, p.outer + p.outer_count,
-                     [](const Loop &a, const Loop &b) { return std::abs(a.x) > std::abs(b.x); });
+    std::stable_sort(p.outer, p.outer + p.outer_count, [](const Loop &a, const Loop &b) {
+        return std::abs(a.stride[x_stream]) > std::abs(b.stride[x_stream]);
+    });
     p.outer_count = join(p.outer, p.outer_count);
     p.inner_count = join(p.inner, p.inner_count);
 
-    const DType wide = p.x_dtype == DType::f64 || p.y_dtype == DType::f64 ? DType::f64 : DType::f32;
-    plan.kernel_dtype = p.x_dtype == p.y_dtype ? p.x_dtype : wide;
-    const auto x_size = static_cast<std::ptrdiff_t>(dtype_size[static_cast<int>(p.x_dtype)]);
-    const auto y_size = static_cast<std::ptrdiff_t>(dtype_size[static_cast<int>(p.y_dtype)]);
-    const bool contiguous = plan.length == 1 || (p.inner_count == 1 && p.inner[0].x == x_size &&
-                                                 p.inner[0].y == y_size);
-    plan.direct =
-        contiguous && p.where == nullptr && p.x_dtype == p.y_dtype && !p.x_swapped && !p.y_swapped;
+    bool wide = p.wide;
+    for (const Array &array : p.array)
+        wide = wide || (array.data && array.dtype == DType::f64);
+    plan.kernel_dtype = wide ? DType::f64 : DType::f32;
+    bool same = true, plain = p.where == nullptr && (plan.length == 1 || p.inner_count == 1);
+    for (int k = 0; k < array_count; ++k) {
+        const Array &array = p.array[k];
+        if (array.data == nullptr)
+            continue;
+        same = same && array.dtype == plan.kernel_dtype;
+        const auto size = static_cast<std::ptrdiff_t>(dtype_size[static_cast<int>(array.dtype)]);
+        plain = plain && !array.swapped &&
+                (plan.length == 1 || p.inner[p.inner_count - 1].stride[k] == size);
+    }
+    plan.direct = plain && same;
+    plan.converted = plain && !same;
     plan.release_gil = plan.rows * plan.length >= release_gil_elements;
 
-    if (plan.kernel_dtype == DType::f16 || plan.kernel_dtype == DType::bf16)
-        plan.workspace_bytes = 2 * plan.length * sizeof(float);
     if (!plan.direct) {
-        const std::size_t kernel_size = dtype_size[static_cast<int>(plan.kernel_dtype)];
-        const std::size_t row_bytes = plan.length * kernel_size; // the widest of the three
-        const std::size_t fitting = std::max<std::size_t>(largest_tile_bytes / row_bytes, 1);
+        const std::size_t row_bytes = // the widest of all
+            plan.length * dtype_size[static_cast<int>(plan.kernel_dtype)];
+        plan.tile_count = 1 + (p.array[other_stream].data != nullptr) + !same;
+        const std::size_t most = plan.converted ? largest_converted_bytes : largest_tile_bytes;
+        const std::size_t fitting = std::max<std::size_t>(most / row_bytes, 1);
         const std::size_t along = p.outer[p.outer_count - 1].extent;
         plan.tile_rows =
             std::min(along, plan.length < 16 ? fitting : std::min(fitting, most_tile_rows));
         plan.tile_bytes = (plan.tile_rows * row_bytes + 63) / 64 * 64;
-        plan.workspace_bytes += (p.x_dtype == p.y_dtype ? 1 : 2) * plan.tile_bytes;
+        plan.workspace_bytes = static_cast<std::size_t>(plan.tile_count) * plan.tile_bytes;
     }
     return plan;
 }

@@ -3,29 +3,43 @@
 #pragma once
 #include <cstddef>
 
-#include "core/types.hpp"
+#include "core/kernels.hpp"
 
 namespace softlane {
 
 constexpr int max_dims = 64; // numpy 2; numpy 1 has 32
 
-// One dimension to walk along: strides in bytes, of the temperature in elements.
+// What is walked along: arrays of elements first (strides in bytes), then a mask (bytes), then
+// what each row has one of (strides in elements).
+enum Stream { x_stream, other_stream, y_stream, where_stream, temperature_stream, row_stream };
+constexpr int stream_count = 6;
+constexpr int array_count = 3; // x, other, y
+
+// One dimension to walk along.
 struct Loop {
     std::size_t extent;
-    std::ptrdiff_t x, y, where, temperature;
+    std::ptrdiff_t stride[stream_count];
+};
+
+struct Array {
+    char *data = nullptr; // null: not used. x and other are only read
+    DType dtype{};
+    bool swapped = false; // byte order
 };
 
 // What bind/ has checked and passes on. Every pointer is valid for every index below its loop's
 // extent.
 struct Problem {
     Op op;
-    DType x_dtype, y_dtype;
-    bool x_swapped = false, y_swapped = false; // byte order
-    const char *x;
-    char *y;
+    Array array[array_count];
     const char *where = nullptr; // one byte each, 0: takes no part
     const double *temperature;
-    bool tiny_temperature = false; // one below 2^-60: subnormal elements are not as good as 0
+    const std::int64_t *labels = nullptr; // these three: contiguous, one for each row
+    double *results = nullptr;
+    double *extra = nullptr;
+    const LossOptions *loss = nullptr;
+    bool wide = false;            // computed in double, whatever the arrays are
+    bool keep_subnormals = false; // as operands and results of the kernel
     int outer_count = 0, inner_count = 0;
     Loop outer[max_dims]; // each index is a row
     Loop inner[max_dims]; // the axis, its dimensions ascending: a row's elements in C order
@@ -35,11 +49,13 @@ struct Plan {
     Problem problem;                 // loops sorted and joined; at least one of each kind
     std::size_t rows = 0;            // 0: nothing to do
     std::size_t length = 0;          // of a row; 0: nothing to do
-    DType kernel_dtype{};            // what the kernel reads and writes
+    DType kernel_dtype{};            // f32 or f64: what the kernel reads and writes
     bool direct = false;             // the kernel works on the arrays themselves
+    bool converted = false;          // or it could, but for their type
     std::size_t tile_rows = 1;       // otherwise: rows packed at a time
-    std::size_t tile_bytes = 0;      // of one tile; a second follows if the dtypes differ
-    std::size_t workspace_bytes = 0; // for run(): tiles, then scratch
+    std::size_t tile_bytes = 0;      // of one tile
+    int tile_count = 0;              // one for each array that has its own, and one for conversion
+    std::size_t workspace_bytes = 0; // for run(): tiles
     bool release_gil = false;        // long enough for another thread to profit
 };
 

@@ -9,33 +9,32 @@ namespace softlane {
 
 namespace {
 
+void step(std::ptrdiff_t (&at)[stream_count], const Loop &loop, std::ptrdiff_t by) {
+    for (int k = 0; k < stream_count; ++k)
+        at[k] += loop.stride[k] * by;
+}
+
 // Offsets of the current index of some loops, in C order.
 class Walk {
 public:
     Walk(const Loop *loops, int count) : loops_(loops), count_(count) {}
 
-    std::ptrdiff_t x = 0, y = 0, where = 0, temperature = 0;
+    std::ptrdiff_t at[stream_count] = {};
 
     bool next() {
         for (int d = count_ - 1; d >= 0; --d) {
             const Loop &loop = loops_[d];
             if (++index_[d] < loop.extent) {
-                step(loop, 1);
+                step(at, loop, 1);
                 return true;
             }
-            step(loop, -static_cast<std::ptrdiff_t>(loop.extent - 1));
+            step(at, loop, -static_cast<std::ptrdiff_t>(loop.extent - 1));
             index_[d] = 0;
         }
         return false;
     }
 
 private:
-    void step(const Loop &loop, std::ptrdiff_t by) {
-        x += loop.x * by;
-        y += loop.y * by;
-        where += loop.where * by;
-        temperature += loop.temperature * by;
-    }
     const Loop *loops_;
     int count_;
     std::size_t index_[max_dims] = {};
@@ -45,71 +44,146 @@ private:
 constexpr std::uint64_t minus_infinity[dtype_count] = {0xfc00, 0xff80, 0xff800000,
                                                        0xfff0000000000000};
 // What an op writes for a masked element.
-constexpr std::uint64_t masked_result[op_count][dtype_count] = {{0, 0, 0, 0}}; // softmax
+std::uint64_t masked_result(Op op, int dtype) {
+    return op == Op::log_softmax ? minus_infinity[dtype] : 0;
+}
 
-void call_kernel(const Plan &plan, const KernelTable &table, const Rows &rows) {
+// Rows whose elements lie next to each other, in tiles or in the arrays themselves.
+struct Operand {
+    char *data;
+    std::ptrdiff_t row_stride_bytes;
+};
+
+void call_kernel(const Plan &plan, const KernelTable &table,
+                 const std::ptrdiff_t (&at)[stream_count], const Loop &rows, std::size_t count,
+                 const Operand (&operand)[array_count]) {
     const Problem &p = plan.problem;
-    const FpEnvironment environment(p.tiny_temperature ? Subnormals::keep : Subnormals::flush);
-    table.rows[static_cast<int>(p.op)][static_cast<int>(plan.kernel_dtype)](rows);
+    auto of_row = [&](auto *base) { return base ? base + at[row_stream] : nullptr; };
+    Rows batch{};
+    batch.x = operand[x_stream].data;
+    batch.other = operand[other_stream].data;
+    batch.y = operand[y_stream].data;
+    batch.count = count;
+    batch.length = plan.length;
+    batch.x_row_stride_bytes = operand[x_stream].row_stride_bytes;
+    batch.other_row_stride_bytes = operand[other_stream].row_stride_bytes;
+    batch.y_row_stride_bytes = operand[y_stream].row_stride_bytes;
+    batch.temperature = p.temperature + at[temperature_stream];
+    batch.temperature_stride = rows.stride[temperature_stream];
+    batch.labels = of_row(p.labels);
+    batch.results = of_row(p.results);
+    batch.extra = of_row(p.extra);
+    batch.row_stride = rows.stride[row_stream];
+    batch.loss = p.loss;
+    const FpEnvironment environment(p.keep_subnormals ? Subnormals::keep : Subnormals::flush);
+    table.rows[static_cast<int>(p.op)][plan.kernel_dtype == DType::f64](batch);
 }
 
 struct Tiles {
     const Plan &plan;
     const KernelTable &table;
-    char *first, *second; // one tile each
-    float *scratch;
+    char *tile;     // x, and the result in its place
+    char *other;    // the second input
+    char *foreign;  // on their way: elements that are not of the kernel's type
 
     // Calls move(tile block, array block, where block, columns) for each run of a row's elements
-    // that has one stride.
+    // that has one stride in array k.
     template <class Move>
-    void each_line(const Walk &at, const Loop &rows, std::size_t element_size, char *tile,
-                   Move move) const {
+    void each_line(int k, const std::ptrdiff_t (&at)[stream_count], const Loop &rows,
+                   char *packed, Move move) const {
         const Problem &p = plan.problem;
+        const std::size_t size = dtype_size[static_cast<int>(p.array[k].dtype)];
         const Loop &line = p.inner[p.inner_count - 1];
         Walk inner(p.inner, p.inner_count - 1);
-        const auto row_bytes = static_cast<std::ptrdiff_t>(plan.length * element_size);
         do {
-            const Block to{tile, row_bytes, static_cast<std::ptrdiff_t>(element_size)};
-            const ConstBlock x{p.x + at.x + inner.x, rows.x, line.x};
-            const Block y{p.y + at.y + inner.y, rows.y, line.y};
-            const ConstBlock where{p.where ? p.where + at.where + inner.where : nullptr, rows.where,
-                                   line.where};
-            move(to, x, y, where, line.extent);
-            tile += line.extent * element_size;
+            const Block to{packed, static_cast<std::ptrdiff_t>(plan.length * size),
+                           static_cast<std::ptrdiff_t>(size)};
+            const Block array{p.array[k].data + at[k] + inner.at[k], rows.stride[k],
+                              line.stride[k]};
+            const ConstBlock where{
+                p.where ? p.where + at[where_stream] + inner.at[where_stream] : nullptr,
+                rows.stride[where_stream], line.stride[where_stream]};
+            move(to, array, where, line.extent);
+            packed += line.extent * size;
         } while (inner.next());
     }
 
-    void run(const Walk &at, const Loop &rows, std::size_t count) const {
+    std::ptrdiff_t row_bytes() const {
+        return static_cast<std::ptrdiff_t>(plan.length *
+                                           dtype_size[static_cast<int>(plan.kernel_dtype)]);
+    }
+
+    // Rows whose elements lie next to each other on both sides.
+    void convert_rows(const char *from, std::ptrdiff_t from_bytes, DType from_dtype, char *to,
+                      std::ptrdiff_t to_bytes, DType to_dtype, std::size_t count) const {
+        const ConvertFn convert =
+            table.convert[static_cast<int>(from_dtype)][static_cast<int>(to_dtype)];
+        const auto tight = [&](std::ptrdiff_t stride, DType dtype) {
+            return stride == static_cast<std::ptrdiff_t>(plan.length *
+                                                         dtype_size[static_cast<int>(dtype)]);
+        };
+        if (tight(from_bytes, from_dtype) && tight(to_bytes, to_dtype))
+            return convert(from, to, count * plan.length);
+        for (std::size_t i = 0; i < count; ++i)
+            convert(from + static_cast<std::ptrdiff_t>(i) * from_bytes,
+                    to + static_cast<std::ptrdiff_t>(i) * to_bytes, plan.length);
+    }
+
+    // Array k into `packed`, in the kernel's type; masked elements become `masked`.
+    void pack(int k, const std::ptrdiff_t (&at)[stream_count], const Loop &rows,
+              std::size_t count, char *packed, const std::uint64_t (&masked)[dtype_count]) const {
+        const Array &array = plan.problem.array[k];
+        const int dtype = static_cast<int>(array.dtype);
+        const bool converts = array.dtype != plan.kernel_dtype;
+        if (plan.converted && converts)
+            return convert_rows(array.data + at[k], rows.stride[k], array.dtype, packed,
+                                row_bytes(), plan.kernel_dtype, count);
+        each_line(k, at, rows, converts ? foreign : packed,
+                  [&](Block to, Block from, ConstBlock where, std::size_t n) {
+                      move_block(to, {from.data, from.row, from.column}, count, n,
+                                 dtype_size[dtype], array.swapped);
+                      if (where.data)
+                          mask_block(to, where, count, n, dtype_size[dtype], masked[dtype]);
+                  });
+        if (converts)
+            table.convert[dtype][static_cast<int>(plan.kernel_dtype)](foreign, packed,
+                                                                      count * plan.length);
+    }
+
+    void unpack(const std::ptrdiff_t (&at)[stream_count], const Loop &rows,
+                std::size_t count) const {
+        const Array &array = plan.problem.array[y_stream];
+        const int dtype = static_cast<int>(array.dtype);
+        const bool converts = array.dtype != plan.kernel_dtype;
+        if (plan.converted && converts)
+            return convert_rows(tile, row_bytes(), plan.kernel_dtype, array.data + at[y_stream],
+                                rows.stride[y_stream], array.dtype, count);
+        if (converts)
+            table.convert[static_cast<int>(plan.kernel_dtype)][dtype](tile, foreign,
+                                                                      count * plan.length);
+        each_line(y_stream, at, rows, converts ? foreign : tile,
+                  [&](Block from, Block to, ConstBlock where, std::size_t n) {
+                      if (where.data)
+                          mask_block(from, where, count, n, dtype_size[dtype],
+                                     masked_result(plan.problem.op, dtype));
+                      move_block(to, {from.data, from.row, from.column}, count, n,
+                                 dtype_size[dtype], array.swapped);
+                  });
+    }
+
+    void run(const std::ptrdiff_t (&at)[stream_count], const Loop &rows, std::size_t count) const {
+        constexpr std::uint64_t zero[dtype_count] = {};
         const Problem &p = plan.problem;
-        const int x_dtype = static_cast<int>(p.x_dtype), y_dtype = static_cast<int>(p.y_dtype);
-        const int kernel_dtype = static_cast<int>(plan.kernel_dtype), op = static_cast<int>(p.op);
-        char *tile = first, *other = second;
-        const std::size_t x_size = dtype_size[x_dtype], y_size = dtype_size[y_dtype];
-        each_line(at, rows, x_size, tile,
-                  [&](Block to, ConstBlock x, Block, ConstBlock where, std::size_t n) {
-                      move_block(to, x, count, n, x_size, p.x_swapped);
-                      if (where.data)
-                          mask_block(to, where, count, n, x_size, minus_infinity[x_dtype]);
-                  });
-        if (x_dtype != kernel_dtype) {
-            table.convert[x_dtype][kernel_dtype](tile, other, count * plan.length);
-            std::swap(tile, other);
-        }
-        const auto row_bytes = static_cast<std::ptrdiff_t>(plan.length * dtype_size[kernel_dtype]);
-        call_kernel(plan, table,
-                    {tile, tile, count, plan.length, row_bytes, row_bytes,
-                     p.temperature + at.temperature, rows.temperature, scratch});
-        if (y_dtype != kernel_dtype) {
-            table.convert[kernel_dtype][y_dtype](tile, other, count * plan.length);
-            std::swap(tile, other);
-        }
-        each_line(at, rows, y_size, tile,
-                  [&](Block from, ConstBlock, Block y, ConstBlock where, std::size_t n) {
-                      if (where.data)
-                          mask_block(from, where, count, n, y_size, masked_result[op][y_dtype]);
-                      move_block(y, {from.data, from.row, from.column}, count, n, y_size,
-                                 p.y_swapped);
-                  });
+        const bool has_other = p.array[other_stream].data, has_y = p.array[y_stream].data;
+        pack(x_stream, at, rows, count, tile, minus_infinity);
+        if (has_other)
+            pack(other_stream, at, rows, count, other, zero);
+        call_kernel(plan, table, at, rows, count,
+                    {{tile, row_bytes()},
+                     {has_other ? other : nullptr, has_other ? row_bytes() : 0},
+                     {has_y ? tile : nullptr, has_y ? row_bytes() : 0}});
+        if (has_y)
+            unpack(at, rows, count);
     }
 };
 
@@ -120,27 +194,26 @@ void run(const Plan &plan, const KernelTable &table, char *workspace) noexcept {
         return;
     const FpEnvironment environment; // of the conversions
     const Problem &p = plan.problem;
-    const std::size_t tiles_bytes = (p.x_dtype == p.y_dtype ? 1 : 2) * plan.tile_bytes;
-    const Tiles tiles{plan, table, workspace, workspace + plan.tile_bytes,
-                      reinterpret_cast<float *>(workspace + tiles_bytes)};
+    const auto tile_at = [&](int k) {
+        return workspace + static_cast<std::size_t>(k) * plan.tile_bytes;
+    };
+    const Tiles tiles{plan, table, tile_at(0), tile_at(1), tile_at(plan.tile_count - 1)};
     const Loop &rows = p.outer[p.outer_count - 1];
     Walk outer(p.outer, p.outer_count - 1);
     do {
         if (plan.direct) {
-            call_kernel(plan, table,
-                        {p.x + outer.x, p.y + outer.y, rows.extent, plan.length, rows.x, rows.y,
-                         p.temperature + outer.temperature, rows.temperature, tiles.scratch});
+            Operand operand[array_count];
+            for (int k = 0; k < array_count; ++k)
+                operand[k] = {p.array[k].data ? p.array[k].data + outer.at[k] : nullptr,
+                              rows.stride[k]};
+            call_kernel(plan, table, outer.at, rows, rows.extent, operand);
             continue;
         }
         Walk at = outer;
         for (std::size_t done = 0; done < rows.extent; done += plan.tile_rows) {
             const std::size_t count = std::min(plan.tile_rows, rows.extent - done);
-            tiles.run(at, rows, count);
-            const auto by = static_cast<std::ptrdiff_t>(count);
-            at.x += rows.x * by;
-            at.y += rows.y * by;
-            at.where += rows.where * by;
-            at.temperature += rows.temperature * by;
+            tiles.run(at.at, rows, count);
+            step(at.at, rows, static_cast<std::ptrdiff_t>(count));
         }
     } while (outer.next());
 }

@@ -6,8 +6,16 @@
 
 namespace softlane {
 
-enum class Op : std::uint8_t { softmax };
-constexpr int op_count = 1;
+enum class Op : std::uint8_t {
+    softmax,
+    log_softmax,
+    logsumexp,
+    softmax_backward,
+    log_softmax_backward,
+    cross_entropy,
+    cross_entropy_with_grad,
+};
+constexpr int op_count = 7;
 
 // In memory; f16 and bf16 compute in f32.
 enum class DType : std::uint8_t { f16, bf16, f32, f64 };

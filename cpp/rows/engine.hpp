@@ -1,78 +1,61 @@
-// The row engine: reduce() gives a row's shift and the sum of its shifted exponentials, rewrite()
-// writes a row from it. Every op of rows/ops.hpp is made of the two; dtype ends at load and store,
-// the instruction set at simd/.
+// The row engine: reduce() gives a row's shift and the sum of its shifted exponentials, excess() the
+// logarithm of that sum over its largest term; rows/write.hpp writes a row from them. Every op is made
+// of these; dtype ends at load and store, the instruction set at simd/.
 #pragma once
 #include "core/kernels.hpp"
-#include "rows/block.hpp"
-#include "rows/sum.hpp"
+#include "rows/log.hpp"
+#include "rows/write.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-template <class E> struct ComputeOf {
-    using Type = float;
-};
-template <> struct ComputeOf<double> {
-    using Type = double;
-};
-template <class E> using Compute = typename ComputeOf<E>::Type;
-
-template <class C> constexpr C infinity = static_cast<C>(__builtin_inf());
-
-template <class C> struct Range {
-    C max, min;
-};
-
-template <class E> struct Row {
-    const E *x;
-    E *y;
-    Compute<E> *e; // where the exponentials are kept between the two passes: y itself, or scratch
-                   // for 16-bit types
+template <class C_, int wanted_> struct Row {
+    using C = C_;
+    static constexpr int wanted = wanted_;
+    const C *x;
+    const C *other;
+    C *y;
     std::size_t n;
-    Scaling<Compute<E>> scaling;
-    Range<Compute<E>> range;
-    const E *next_x; // the row after this one, or null; its range is found while this row's sum
+    Scaling<C> scaling;
+    Range<C> range;
+    const C *next_x; // the row after this one, or null; its range is found while this row's sum
                      // is on its way
-    Range<Compute<E>> *next_range;
+    Range<C> *next_range;
+    const Rows *rows; // and its place among them, for what there is one of for each row
+    std::ptrdiff_t index;
+
+    INLINE void look_ahead() const {
+        if (next_x)
+            *next_range = row_range<wanted>(next_x, n);
+    }
+    INLINE std::int64_t label() const { return rows->labels[index * rows->row_stride]; }
+    INLINE double *result() const { return rows->results + index * rows->row_stride; }
+    INLINE double *extra() const {
+        return rows->extra ? rows->extra + index * rows->row_stride : nullptr;
+    }
 };
 
-// Of one row: sum = total of exp(x / T) * 2^(bias - shift). `regular` is false where the edge rules
-// of the op decide: NaN, +inf, or nothing but -inf in the row.
-struct Stats {
-    bool regular;
-    bool near; // no result is as small as 2^-70 (doubles: 2^-800)
-    double shift;
+// Of one row: sum = total of exp(x / T) * 2^(bias - shift), where x above `top` counts as `top`.
+// `regular` is false where the edge rules of the op decide: NaN, +inf, or nothing but -inf in the
+// row.
+template <class C> struct Stats {
+    bool regular = false;
+    double shift = 0;
     DoubleDouble sum;
+    C top;
+    C top_exponential = 0; // that of `top`, as it is in the sum
+    Careful<C> careful;    // how x was reduced; of the identity but for its temperature, mostly
 };
-
-// The largest and the smallest element; NaN is passed over, so an all-NaN row gives -inf and +inf.
-template <class E> INLINE Range<Compute<E>> row_range(const E *x, std::size_t n) {
-    using C = Compute<E>;
-    using V = Vec<C, 4 * sum_lanes<C>>; // four at a time: max has a latency of four cycles
-    using W = Vec<C, sum_lanes<C>>;
-    V top = broadcast<V>(-infinity<C>), bottom = broadcast<V>(infinity<C>);
-    const std::size_t whole = n - n % V::lanes;
-    sweep<V>(0, whole, [&](std::size_t i, auto part) INLINE_LAMBDA {
-        top = max(load<V>(x + i, part, -infinity<C>), top);
-        bottom = min(load<V>(x + i, part, infinity<C>), bottom);
-    });
-    W high = max(max(top.low.low, top.low.high), max(top.high.low, top.high.high));
-    W low = min(min(bottom.low.low, bottom.low.high), min(bottom.high.low, bottom.high.high));
-    sweep<W>(whole, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-        high = max(load<W>(x + i, part, -infinity<C>), high);
-        low = min(load<W>(x + i, part, infinity<C>), low);
-    });
-    return {reduce_max(high), -reduce_max(sub(broadcast<W>(C(0)), low))};
-}
 
 // keep(i, part, e) sees each vector of exponentials as it is made.
-template <Argument argument, class E, class Keep>
-INLINE DoubleDouble accumulate(const Row<E> &row, const Scaling<Compute<E>> &scaling,
-                               const Careful<Compute<E>> &careful, double shift, Keep keep) {
-    using C = Compute<E>;
+template <Argument argument, bool capped, class R, class Keep>
+INLINE void accumulate(const R &row, const Scaling<typename R::C> &scaling, Keep keep,
+                       Stats<typename R::C> &stats) {
+    using C = typename R::C;
     using V = Vec<C, sum_lanes<C>>;
-    using Wide = Vec<C, exp_unroll * V::lanes>;
-    const Exp<C, argument> exp(scaling, careful, shift);
+    constexpr int unroll = argument == Argument::careful ? 1 : exp_unroll;
+    using Wide = Vec<C, unroll * V::lanes>;
+    const Exp<C, argument, capped> exp(scaling, stats.careful, stats.shift, stats.top);
     Sum<C> sum;
     for (std::size_t begin = 0;;) {
         const std::size_t end = row.n - begin > Sum<C>::block ? begin + Sum<C>::block : row.n;
@@ -82,105 +65,127 @@ INLINE DoubleDouble accumulate(const Row<E> &row, const Scaling<Compute<E>> &sca
             sum += e;
             keep(i, part, e);
         };
-        if constexpr (exp_unroll > 1)
+        if constexpr (unroll > 1)
             sweep<Wide>(begin, whole,
                         [&](std::size_t i, auto part) INLINE_LAMBDA { step(Wide{}, i, part); });
-        sweep<V>(exp_unroll > 1 ? whole : begin, end,
+        sweep<V>(unroll > 1 ? whole : begin, end,
                  [&](std::size_t i, auto part) INLINE_LAMBDA { step(V{}, i, part); });
         if (end == row.n)
-            return sum.total();
+            break;
         sum.flush();
         begin = end;
     }
+    stats.sum = sum.total();
+    if constexpr (capped) {
+        C lane[V::lanes];
+        store(lane, exp(broadcast<V>(stats.top)));
+        stats.top_exponential = lane[0];
+    }
 }
 
-template <class E, class Keep>
-__attribute__((noinline)) void reduce_careful(const Row<E> &row, Keep keep, Stats &stats) {
-    using C = Compute<E>;
-    const Careful<C> careful = careful_for<C>(row.scaling.temperature, row.range.max);
-    const C reduced = (row.range.max - careful.origin) * careful.factor * careful.factor;
+template <bool capped, class R, class Keep>
+__attribute__((noinline)) void reduce_careful(const R &row, Keep keep, Stats<typename R::C> &stats) {
+    using C = typename R::C;
+    stats.careful = careful_for<C>(row.scaling.temperature, stats.top);
+    const Careful<C> &careful = stats.careful;
+    const C reduced = (stats.top - careful.origin) * careful.factor * careful.factor;
     stats.shift = nearest_integer(reduced * log2_e / careful.temperature);
-    stats.sum = accumulate<Argument::careful>(row, scaling_for(careful.temperature, C()), careful,
-                                              stats.shift, keep);
+    accumulate<Argument::careful, capped>(row, scaling_for(careful.temperature, C()), keep, stats);
 }
 
-template <class E, class Keep> INLINE Stats reduce(const Row<E> &row, Keep keep) {
-    using C = Compute<E>;
-    const double top = static_cast<double>(row.range.max), t = row.scaling.temperature;
-    Stats stats{false, false, 0, {0, 0}};
-    if (t == 1 && magnitude(top) <= exp_limit) {
+template <bool capped, class R, class Keep>
+INLINE Stats<typename R::C> reduce(const R &row, typename R::C row_top, Keep keep) {
+    using C = typename R::C;
+    const double top = static_cast<double>(row_top), t = row.scaling.temperature;
+    Stats<C> stats;
+    stats.top = row_top;
+    stats.careful.temperature = t;
+    const bool plain = exp_unroll > 1 && t == 1; // the same bits, one operation less
+    if (plain && magnitude(top) <= exp_limit) {
         stats.shift = nearest_integer(top * log2_e);
-        stats.sum = accumulate<Argument::plain>(row, row.scaling, {}, stats.shift, keep);
+        if constexpr (exp_unroll > 1)
+            accumulate<Argument::plain, capped>(row, row.scaling, keep, stats);
     } else if (is_moderate<C>(t) && magnitude(top) <= exp_limit * t) {
         stats.shift = nearest_integer(top * log2_e / t);
-        stats.sum = accumulate<Argument::scaled>(row, row.scaling, {}, stats.shift, keep);
+        accumulate<Argument::scaled, capped>(row, row.scaling, keep, stats);
     } else if (magnitude(top) < infinity<double>) {
-        reduce_careful(row, keep, stats);
+        reduce_careful<capped>(row, keep, stats);
     }
-    if (row.next_x)
-        *row.next_range = row_range(row.next_x, row.n);
-    // In binades.
-    const double depth = (top - static_cast<double>(row.range.min)) * log2_e / t;
-    const double length = static_cast<double>(row.n);
-    stats.near = depth <= (sizeof(C) == 4 ? 70 : 800) - binade(length) - 1;
+    row.look_ahead();
     // The largest exponential is within [2^-0.51, 2^0.51] * 2^bias: a sum outside of these bounds,
     // or NaN, is no sum of a row of numbers.
     const double unit = power_of_two(ExpKernel<C>::bias);
-    stats.regular = stats.sum.high >= 0.5 * unit && stats.sum.high <= 2.0 * unit * length;
+    stats.regular = stats.sum.high >= 0.5 * unit &&
+                    stats.sum.high <= 2.0 * unit * static_cast<double>(row.n);
     return stats;
 }
 
-// y[i] = function(from[i]) over a row; y may be `from`.
-template <class From, class To, class Function>
-INLINE void rewrite(const From *from, To *y, std::size_t n, Function function) {
-    using C = Compute<To>;
-    using V = Vec<C, 2 * sum_lanes<C>>;
-    sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-        store(y + i, function(load<V>(from + i, part, C(0))), part);
-    });
+// Whether no probability of the row is as small as 2^-70 (doubles: 2^-800).
+template <class R> INLINE bool is_shallow(const R &row) {
+    const double depth = // in binades
+        (static_cast<double>(row.range.max) - static_cast<double>(row.range.min)) * log2_e /
+        row.scaling.temperature;
+    return depth <= (sizeof(typename R::C) == 4 ? 70 : 800) - binade(static_cast<double>(row.n)) - 1;
 }
 
-template <class E> __attribute__((noinline)) void fill(E *y, std::size_t n, Compute<E> value) {
-    using V = Vec<Compute<E>, sum_lanes<Compute<E>>>;
-    sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-        store(y + i, broadcast<V>(value), part);
-    });
+// (a - b) / T, where the temperature is given as for the reduction of a row's elements.
+template <class C> INLINE Real<C> quotient(double a, double b, const Careful<C> &by) {
+    const double f = static_cast<double>(by.factor);
+    if constexpr (sizeof(C) == 4) {
+        return (a - b) * f * f / by.temperature;
+    } else {
+        const double rough = (a - b) * f * f;
+        if (!(magnitude(rough) < infinity<double>))
+            return rough;
+        const DoubleDouble d = two_sum(a, -b);
+        return DoubleDouble(d.high * f * f, d.low * f * f) / by.temperature;
+    }
 }
 
-// e -> e / sum, rounded once: the reciprocal has two limbs. A far row's are 2^lift_bits too large,
-// so that nothing is lost near the smallest normal number; its subnormal results are rounded twice,
-// which may cost them another quarter of an ULP.
-template <class C, bool near> struct Normalise {
-    C hi, lo;
-
-    INLINE explicit Normalise(DoubleDouble sum) {
-        const double lift = near ? 1 : power_of_two(lift_bits<C>);
-        if constexpr (sizeof(C) == 4) {
-            const double r = lift / sum.high;
-            hi = static_cast<C>(r);
-            lo = static_cast<C>(r - hi);
-        } else {
-            const DoubleDouble r = reciprocal(sum);
-            hi = r.high * lift;
-            lo = r.low * lift;
-        }
-    }
-    template <class V> INLINE V operator()(V e) const {
-        const V y = scaled(e, broadcast<V>(hi), broadcast<V>(lo));
-        if constexpr (near)
-            return y;
-        else
-            return lowered(y);
-    }
+// What the other elements of a row add to its largest: `odds` is the sum of the exponentials of all
+// but one instance of the maximum, over that maximum's; `log` is log1p of it, that is logsumexp(x /
+// T) - max / T. Both are to be multiplied by 2^-lift. For rows that were reduced with their second
+// largest element as `top` all digits are right, however small they are: the terms of the sum are
+// then of their own size, and the maximum, counted as one more of the second, is exactly taken off.
+template <class C> struct Excess {
+    Real<C> odds = 0.0, log = 0.0;
+    int lift = 0;
 };
+
+template <class R> INLINE Excess<typename R::C> excess(const R &row, const Stats<typename R::C> &s) {
+    using C = typename R::C;
+    Excess<C> result;
+    if (row.range.second == -infinity<C>)
+        return result;
+    const double max = static_cast<double>(row.range.max);
+    const double gap =
+        high(quotient<C>(max, static_cast<double>(s.top), s.careful)); // above the top
+    // Beyond, even as many elements as memory holds add less than the smallest subnormal number.
+    if (!(gap <= (sizeof(C) == 4 ? 150 : 800)))
+        return result;
+    result.lift = gap > 600 ? 800 : 0;
+    const Real<C> e = exp_of_minus<C>(quotient<C>(max, static_cast<double>(s.careful.origin), s.careful),
+                                      static_cast<int>(s.shift) + result.lift);
+    const DoubleDouble others = s.sum - DoubleDouble(static_cast<double>(s.top_exponential));
+    constexpr DoubleDouble scale{ExpConstants<C>::scale, ExpConstants<C>::scale_low};
+    constexpr DoubleDouble inverse = reciprocal(scale);
+    constexpr double unit = 1 / static_cast<double>(std::uint64_t{1} << ExpKernel<C>::bias);
+    if constexpr (sizeof(C) == 4)
+        result.odds = others.high * (inverse.high * unit) * e;
+    else
+        result.odds = DoubleDouble(others.high * unit, others.low * unit) * inverse * e;
+    result.log = result.lift ? result.odds : log1p<C>(result.odds);
+    return result;
+}
 
 // One op over a batch of rows. A row is written after the next one has been reduced: the latency of
 // its sum and of the other's shift is hidden behind the two loops. Not so for rows that would leave
 // the first-level cache in between.
 constexpr std::size_t longest_delayed = 1024;
-template <class RowOp, class E> void each_row(const Rows &rows) noexcept {
-    using C = Compute<E>;
+template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
+    using R = Row<C, RowOp::wanted>;
     const char *x = static_cast<const char *>(rows.x);
+    const char *other = static_cast<const char *>(rows.other);
     char *y = static_cast<char *>(rows.y);
     const double *t = rows.temperature;
     auto scaling = [](double temperature) {
@@ -188,41 +193,37 @@ template <class RowOp, class E> void each_row(const Rows &rows) noexcept {
     };
     Scaling<C> current = scaling(*t);
     current.temperature = *t;
-    Range<C> range = row_range(reinterpret_cast<const E *>(x), rows.length);
+    Range<C> range = row_range<RowOp::wanted>(reinterpret_cast<const C *>(x), rows.length);
     const bool delayed = rows.length <= longest_delayed;
-    Row<E> before{};
-    Stats before_stats{};
-    for (std::size_t i = 0; i < rows.count; ++i) {
-        if (*t != current.temperature) {
-            current = scaling(*t);
-            current.temperature = *t;
+    R row[2]{};
+    decltype(RowOp::reduction(row[0])) stats[2]{};
+    for (std::size_t i = 0; i < rows.count + delayed; ++i) {
+        if (i < rows.count) {
+            if (*t != current.temperature) {
+                current = scaling(*t);
+                current.temperature = *t;
+            }
+            const char *next = i + 1 < rows.count ? x + rows.x_row_stride_bytes : nullptr;
+            row[i % 2] = {reinterpret_cast<const C *>(x),
+                          reinterpret_cast<const C *>(other),
+                          reinterpret_cast<C *>(y),
+                          rows.length,
+                          current,
+                          range,
+                          reinterpret_cast<const C *>(next),
+                          &range,
+                          &rows,
+                          static_cast<std::ptrdiff_t>(i)};
+            stats[i % 2] = RowOp::reduction(row[i % 2]);
+            x += rows.x_row_stride_bytes;
+            other += rows.other_row_stride_bytes;
+            y += rows.y_row_stride_bytes;
+            t += rows.temperature_stride;
         }
-        const char *next = i + 1 < rows.count ? x + rows.x_row_stride_bytes : nullptr;
-        Row<E> row{reinterpret_cast<const E *>(x),
-                   reinterpret_cast<E *>(y),
-                   nullptr,
-                   rows.length,
-                   current,
-                   range,
-                   reinterpret_cast<const E *>(next),
-                   &range};
-        if constexpr (sizeof(E) == sizeof(C))
-            row.e = row.y;
-        else
-            row.e = rows.scratch + (i % 2) * rows.length;
-        const Stats stats = RowOp::reduction(row);
-        if (!delayed)
-            RowOp::write(row, stats);
-        else if (i > 0)
-            RowOp::write(before, before_stats);
-        before = row;
-        before_stats = stats;
-        x += rows.x_row_stride_bytes;
-        y += rows.y_row_stride_bytes;
-        t += rows.temperature_stride;
+        const std::size_t done = i - delayed;
+        if (done < rows.count)
+            RowOp::write(row[done % 2], stats[done % 2]);
     }
-    if (delayed)
-        RowOp::write(before, before_stats);
 }
 
 } // namespace

@@ -34,12 +34,14 @@ template <class C> struct ExpKernel;
 template <> struct ExpKernel<float> {
     static constexpr int bias = 30;        // e, and s p, are normal down to 2^(shift - clamp_bits)
     static constexpr int clamp_bits = 152; // x further below is raised to there: softmax is 0
+    static constexpr double least = 0x1p-122; // 2^(bias - clamp_bits)
     static constexpr double bound_ulp = 0.63;
     static constexpr double worst_input = 556.4757080078125;
 };
 template <> struct ExpKernel<double> {
     static constexpr int bias = 60;
     static constexpr int clamp_bits = 1077;
+    static constexpr double least = 0x1p-1017;
     static constexpr double bound_ulp = 0.65;
     static constexpr double worst_input = -49254.47222908687;
 };
@@ -117,26 +119,30 @@ template <class C> INLINE Careful<C> careful_for(double t, C max) {
     return {direct ? C(0) : max, static_cast<C>(power_of_two(-exponent / 2)), mantissa};
 }
 
-// V -> scale * exp(x / T) * 2^(bias - shift), for vectors of any number of lanes.
-template <class C, Argument argument> struct Exp {
+// V -> scale * exp(x / T) * 2^(bias - shift), for vectors of any number of lanes. Capped: what is
+// above `top` counts as `top`.
+template <class C, Argument argument, bool capped = false> struct Exp {
     using Constants = ExpConstants<C>;
     Scaling<C> scaling;
     Careful<C> careful;
-    C offset, lowest;
+    C offset, lowest, top;
     Table<C> table{Constants::table};
 
-    INLINE Exp(const Scaling<C> &s, const Careful<C> &c, double shift) : scaling(s), careful(c) {
+    INLINE Exp(const Scaling<C> &s, const Careful<C> &c, double shift, C highest = 0)
+        : scaling(s), careful(c), top(highest) {
         constexpr double round = sizeof(C) == 4 ? 0x1.8p23 : 0x1.8p52;
         offset = static_cast<C>(round - exp_table_size * (shift - ExpKernel<C>::bias));
         lowest = static_cast<C>((shift - ExpKernel<C>::clamp_bits) * ln_2 * scaling.temperature);
     }
 
     template <class V> EXP_INLINE V operator()(V x) const {
+        if constexpr (capped)
+            x = min(broadcast<V>(top), x); // in this order, here and below, NaN stays
         if constexpr (argument == Argument::careful) {
             const V factor = broadcast<V>(careful.factor);
             x = mul(mul(sub(x, broadcast<V>(careful.origin)), factor), factor);
         }
-        x = max(broadcast<V>(lowest), x); // in this order NaN stays
+        x = max(broadcast<V>(lowest), x);
         const V z = mul_add(x, broadcast<V>(scaling.steps_per_unit), broadcast<V>(offset));
         V r = sub_product(x, sub(z, broadcast<V>(offset)), broadcast<V>(scaling.step_hi),
                           broadcast<V>(scaling.step_lo));

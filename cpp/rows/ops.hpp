@@ -1,5 +1,5 @@
 // The operations: reduction() says what is kept of a row while its exponentials pass, write() what
-// becomes of the row.
+// becomes of the row. Here those that have the row alone; rows/losses.hpp, rows/backward.hpp.
 #pragma once
 #include "rows/engine.hpp"
 
@@ -8,18 +8,235 @@ namespace {
 
 // y = e / sum. A row with NaN, +inf or nothing but -inf is NaN.
 struct Softmax {
-    template <class E> static INLINE Stats reduction(const Row<E> &row) {
-        return reduce(row, [&](std::size_t i, auto part, auto e)
-                               INLINE_LAMBDA { store(row.e + i, e, part); });
+    static constexpr int wanted = wants_min;
+    template <class R> static INLINE auto reduction(const R &row) {
+        return reduce<false>(row, row.range.max,
+                             [&](std::size_t i, auto part, auto e)
+                                 INLINE_LAMBDA { store(row.y + i, e, part); });
     }
-    template <class E> static INLINE void write(const Row<E> &row, const Stats &stats) {
-        using C = Compute<E>;
+    template <class R> static INLINE void write(const R &row, const Stats<typename R::C> &stats) {
+        using C = typename R::C;
         if (!stats.regular)
-            return fill(row.y, row.n, static_cast<C>(__builtin_nan("")));
-        if (stats.near)
-            rewrite(row.e, row.y, row.n, Normalise<C, true>(stats.sum));
+            return fill(row.y, row.n, not_a_number<C>);
+        Real<C> factor;
+        if constexpr (sizeof(C) == 4)
+            factor = 1 / stats.sum.high;
         else
-            rewrite(row.e, row.y, row.n, Normalise<C, false>(stats.sum));
+            factor = reciprocal(stats.sum);
+        if (is_shallow(row))
+            rewrite(row.y, row.y, row.n, Factor<C, Products::normal>(factor));
+        else
+            rewrite(row.y, row.y, row.n, Factor<C, Products::lowered>(factor));
+    }
+};
+
+// Of a row, for everything that takes its logarithm.
+template <class C> struct LogStats {
+    bool regular = false;
+    Excess<C> excess;
+};
+template <class R> __attribute__((noinline)) LogStats<typename R::C> log_reduce(const R &row) {
+    using C = typename R::C;
+    const C top = row.range.second > -infinity<C> ? row.range.second : row.range.max;
+    const Stats<C> stats =
+        reduce<true>(row, top, [](std::size_t, auto, auto) INLINE_LAMBDA {});
+    if (!stats.regular)
+        return {};
+    return {true, excess(row, stats)};
+}
+
+// y = (x - max) / T - log(sum exp((x - max) / T)): two terms of one sign, so that no digit is lost;
+// the logarithm is exact beyond C's digits. Rows as in Softmax.
+struct LogSoftmax {
+    static constexpr int wanted = wants_second;
+    template <class R> static INLINE auto reduction(const R &row) { return log_reduce(row); }
+
+    template <class R>
+    static INLINE void write(const R &row, const LogStats<typename R::C> &stats) {
+        using C = typename R::C;
+        if (!stats.regular)
+            return fill(row.y, row.n, not_a_number<C>);
+        const Excess<C> &excess = stats.excess;
+        // One that is subnormal, or nearly so, matters for the maximum alone.
+        const bool tiny =
+            excess.lift != 0 || high(excess.log) < (sizeof(C) == 4 ? 0x1p-100 : 0x1p-900);
+        C *maximum = tiny && high(excess.log) != 0 ? row.y + position_of_max(row) : nullptr;
+        const C log = tiny ? C(0) : static_cast<C>(high(excess.log)), max = row.range.max;
+        const double t = row.scaling.temperature;
+        if (t == 1) {
+            rewrite(row.x, row.y, row.n, [=](auto x) INLINE_LAMBDA {
+                using V = decltype(x);
+                return sub(sub(x, broadcast<V>(max)), broadcast<V>(log));
+            });
+        } else {
+            // (x - max) / T by three factors: the first keeps the difference finite, the first two
+            // are powers of two, and none leaves the type, whatever T.
+            const Careful<C> by = careful_for<C>(t, C(0));
+            const C before = t > 1 ? by.factor * C(0.5) : C(1), middle = by.factor;
+            const C after = static_cast<C>((t > 1 ? 2 : static_cast<double>(by.factor)) / by.temperature);
+            const C shift = -max * before;
+            rewrite(row.x, row.y, row.n, [=](auto x) INLINE_LAMBDA {
+                using V = decltype(x);
+                const V d = mul_add(x, broadcast<V>(before), broadcast<V>(shift));
+                return mul_add(mul(d, broadcast<V>(middle)), broadcast<V>(after),
+                               broadcast<V>(-log));
+            });
+        }
+        if (maximum)
+            store_one(maximum, -high(excess.log), excess.lift);
+    }
+
+private:
+    template <class R> static std::size_t position_of_max(const R &row) {
+        using V = Vec<typename R::C, sum_lanes<typename R::C>>;
+        std::size_t position = 0;
+        sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+            typename R::C lane[V::lanes];
+            store(lane, load<V>(row.x + i, part, -infinity<typename R::C>));
+            for (std::size_t k = 0; k < V::lanes; ++k)
+                if (lane[k] == row.range.max)
+                    position = i + k;
+        });
+        return position;
+    }
+};
+
+// The logarithm of a row that has none of a number: NaN wins over +inf, and that over -inf.
+template <class R> __attribute__((noinline)) double irregular_log(const R &row) {
+    using V = Vec<typename R::C, sum_lanes<typename R::C>>;
+    bool nan = false;
+    sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+        typename R::C lane[V::lanes];
+        store(lane, load<V>(row.x + i, part, 0));
+        for (auto v : lane)
+            nan |= v != v;
+    });
+    return nan ? not_a_number<double> : static_cast<double>(row.range.max);
+}
+
+// log(abs(sum b exp(x))) and the sign of the sum, in Real arithmetic throughout: the factors may
+// have any exponents and signs. An element whose factor is 0 takes no part.
+template <class R> __attribute__((noinline)) void weighted_log_sum(const R &row) {
+    using C = typename R::C;
+    using V = Vec<C, sum_lanes<C>>;
+    auto each = [&](auto body) INLINE_LAMBDA {
+        sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+            C x[V::lanes], b[V::lanes];
+            store(x, load<V>(row.x + i, part, C(0)));
+            store(b, load<V>(row.other + i, part, C(0)));
+            for (int k = 0; k < V::lanes; ++k)
+                if (b[k] != 0) // NaN is not
+                    body(static_cast<double>(x[k]), static_cast<double>(b[k]));
+        });
+    };
+    // Factors as mantissa * 2^exponent.
+    auto binades = [](double b) {
+        const double size = magnitude(b);
+        return size < 0x1p-1022 ? binade(size * 0x1p100) - 100 : binade(size);
+    };
+    bool nan = false, plus = false, minus = false;
+    double largest = -infinity<double>, origin = 0; // log of a term; the x there
+    int unit = 0;                                   // the exponent of b there
+    each([&](double x, double b) {
+        const double infinite = (x - x) + (b - b); // NaN unless both are finite
+        if (infinite == 0) {
+            const int exponent = binades(b);
+            if (x + exponent * ln_2 > largest) {
+                largest = x + exponent * ln_2;
+                origin = x;
+                unit = exponent;
+            }
+        } else if (x != x || b != b || (x < 0 && magnitude(x) == infinity<double> &&
+                                        magnitude(b) == infinity<double>)) {
+            nan = true;
+        } else if (x > -infinity<double>) {
+            (b > 0 ? plus : minus) = true;
+        }
+    });
+    const double nothing = not_a_number<double>;
+    double log = -infinity<double>, sign = 0;
+    if (nan || (plus && minus)) {
+        log = sign = nothing;
+    } else if (plus || minus) {
+        log = infinity<double>;
+        sign = plus ? 1 : -1;
+    } else if (largest > -infinity<double>) {
+        const Careful<C> unscaled;
+        Real<C> sum = 0.0;
+        each([&](double x, double b) {
+            if (!(magnitude(x) < infinity<double>))
+                return;
+            const Real<C> z = quotient<C>(origin, x, unscaled);
+            const int exponent = binades(b);
+            const double size = exponent - unit - high(z) * log2_e;
+            if (!(size > -300))
+                return;
+            const double up = exponent < -500 ? 0x1p600 : exponent > 500 ? 0x1p-500 : 1;
+            const int moved = exponent < -500 ? exponent + 600 : exponent > 500 ? exponent - 500
+                                                                                 : exponent;
+            const double mantissa = b * up * power_of_two(-moved);
+            sum = sum + Real<C>(mantissa) * exp_of_minus<C>(z, exponent - unit);
+        });
+        const double total = high(sum);
+        sign = total > 0 ? 1 : total < 0 ? -1 : 0;
+        if (total != 0) {
+            const int power = binade(magnitude(total));
+            const double scale = power_of_two(-power) * sign;
+            const Real<C> value = log_of<C>({high(sum) * scale, low(sum) * scale});
+            const double binary = power + unit;
+            log = high(Real<C>(origin) + (value + binary * ln_2_parts[0]) + Real<C>(binary * ln_2_parts[1]));
+        }
+    }
+    *row.result() = log;
+    if (double *extra = row.extra())
+        *extra = sign;
+    else if (sign < 0)
+        *row.result() = nothing;
+}
+
+// Also where the mode takes a subnormal number for 0.
+INLINE double widened(double v) { return v; }
+INLINE double widened(float v) {
+    std::uint32_t u;
+    __builtin_memcpy(&u, &v, sizeof u);
+    if ((u & 0x7f800000) != 0)
+        return static_cast<double>(v);
+    const double size = static_cast<double>(u & 0x7fffff) * 0x1p-149;
+    return (u >> 31) != 0 ? -size : size;
+}
+
+// log(sum exp(x)), or of b exp(x) with the sign of the sum.
+struct LogSumExp {
+    static constexpr int wanted = wants_second;
+    struct Nothing {};
+    template <class R> static INLINE Nothing reduction(const R &row) {
+        using C = typename R::C;
+        if (row.other) {
+            weighted_log_sum(row);
+            row.look_ahead();
+            return {};
+        }
+        const LogStats<C> stats = log_reduce(row);
+        const bool sure = stats.regular && high(stats.excess.log) == 0; // nothing is added
+        const double log = sure            ? widened(row.range.max)
+                           : stats.regular ? high(log_sum(row, stats.excess))
+                                           : irregular_log(row);
+        *row.result() = log;
+        if (double *extra = row.extra()) // the sign
+            *extra = log != log ? log : log > -infinity<double> ? 1 : 0;
+        return {};
+    }
+    template <class R> static INLINE void write(const R &, Nothing) {}
+
+    // logsumexp(x / T)
+    template <class R>
+    static INLINE Real<typename R::C> log_sum(const R &row, const Excess<typename R::C> &excess) {
+        using C = typename R::C;
+        Careful<C> by;
+        by.temperature = row.scaling.temperature;
+        const double max = widened(row.range.max);
+        const Real<C> whole = by.temperature == 1 ? Real<C>(max) : quotient<C>(max, 0, by);
+        return excess.lift ? whole : whole + excess.log;
     }
 };
 

@@ -1,10 +1,19 @@
 // The kernel table of one instruction-set level: everything instantiated here, in its namespace,
 // nothing with a weak symbol.
 #pragma once
-#include "rows/ops.hpp"
+#include "rows/backward.hpp"
+#include "rows/losses.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
+
+template <class E> struct ComputeOf {
+    using Type = float;
+};
+template <> struct ComputeOf<double> {
+    using Type = double;
+};
+template <class E> using Compute = typename ComputeOf<E>::Type;
 
 // Doubles to those nearest floats that keep track of what was cut off (rounded to odd), so that a
 // second rounding, to 16 bits, comes out as a single one.
@@ -79,6 +88,10 @@ void vec_function(VecFn function, const C *a, const C *b, const C *c, std::size_
             return scaled(va, broadcast<V>(b[0]), broadcast<V>(c[0]));
         case VecFn::lowered:
             return lowered(va);
+        case VecFn::product_rest:
+            return product_rest(va, vb);
+        case VecFn::zero_where_at_most:
+            return zero_where_at_most(va, vb, vc);
         case VecFn::reduce_max:
             return broadcast<V>(reduce_max(va));
         case VecFn::load_part:
@@ -104,6 +117,23 @@ constexpr ExpKernelFacts exp_facts{ExpConstants<C>::scale,
                                    ExpKernel<C>::bound_ulp,
                                    ExpKernel<C>::worst_input};
 
+template <class C>
+void log1p_only(const double *w, double *upper, double *lower, std::size_t n) noexcept {
+    for (std::size_t i = 0; i < n; ++i) {
+        const Real<C> log = log1p<C>(Real<C>(w[i]));
+        upper[i] = high(log);
+        lower[i] = low(log);
+    }
+}
+template <class C>
+void exp_real_only(const double *z, double *upper, double *lower, std::size_t n) noexcept {
+    for (std::size_t i = 0; i < n; ++i) {
+        const Real<C> e = exp_of_minus<C>(Real<C>(-z[i]), 0);
+        upper[i] = high(e);
+        lower[i] = low(e);
+    }
+}
+
 #define SOFTLANE_TEXT_OF(word) #word
 #define SOFTLANE_TEXT(word) SOFTLANE_TEXT_OF(word)
 // In the order of DType.
@@ -112,10 +142,20 @@ constexpr ExpKernelFacts exp_facts{ExpConstants<C>::scale,
 
 constexpr KernelTable make_table(const char *isa) {
     return {isa,
-            {SOFTLANE_EACH_DTYPE(each_row, Softmax)}, // in the order of Op
+            {{each_row<Softmax, float>, each_row<Softmax, double>}, // in the order of Op
+             {each_row<LogSoftmax, float>, each_row<LogSoftmax, double>},
+             {each_row<LogSumExp, float>, each_row<LogSumExp, double>},
+             {each_gradient<SoftmaxBackward, float>, each_gradient<SoftmaxBackward, double>},
+             {each_gradient<LogSoftmaxBackward, float>, each_gradient<LogSoftmaxBackward, double>},
+             {each_row<CrossEntropy, float>, each_row<CrossEntropy, double>},
+             {each_row<CrossEntropyWithGrad, float>, each_row<CrossEntropyWithGrad, double>}},
             {SOFTLANE_EACH_DTYPE(convert, half), SOFTLANE_EACH_DTYPE(convert, bfloat16),
              SOFTLANE_EACH_DTYPE(convert, float), SOFTLANE_EACH_DTYPE(convert, double)},
             {exp_only<float>, exp_only<double>, exp_facts<float>, exp_facts<double>},
+            {{log1p_only<float>, log1p_only<double>},
+             {exp_real_only<float>, exp_real_only<double>},
+             {log1p_bound<float>, log1p_bound<double>},
+             {exp_bound<float>, exp_bound<double>}},
             {vec_function<float>, vec_function<double>}};
 }
 

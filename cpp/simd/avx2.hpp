@@ -141,6 +141,19 @@ INLINE F64 scaled(F64 e, F64 hi, F64 lo) {
     return {_mm256_fmadd_pd(e.r, hi.r, _mm256_mul_pd(e.r, lo.r))};
 }
 
+INLINE F32 product_rest(F32 a, F32 b) {
+    return {_mm256_fmsub_ps(a.r, b.r, _mm256_mul_ps(a.r, b.r))};
+}
+INLINE F64 product_rest(F64 a, F64 b) {
+    return {_mm256_fmsub_pd(a.r, b.r, _mm256_mul_pd(a.r, b.r))};
+}
+INLINE F32 zero_where_at_most(F32 v, F32 a, F32 b) {
+    return {_mm256_and_ps(_mm256_cmp_ps(a.r, b.r, _CMP_NLE_UQ), v.r)};
+}
+INLINE F64 zero_where_at_most(F64 v, F64 a, F64 b) {
+    return {_mm256_and_pd(_mm256_cmp_pd(a.r, b.r, _CMP_NLE_UQ), v.r)};
+}
+
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     return {_mm256_permutevar8x32_ps(table.r, _mm256_castps_si256(z.r))};
 }

@@ -120,6 +120,19 @@ INLINE F64 scaled(F64 e, F64 hi, F64 lo) {
     return {_mm512_fmadd_pd(e.r, hi.r, _mm512_mul_pd(e.r, lo.r))};
 }
 
+INLINE F32 product_rest(F32 a, F32 b) {
+    return {_mm512_fmsub_ps(a.r, b.r, _mm512_mul_ps(a.r, b.r))};
+}
+INLINE F64 product_rest(F64 a, F64 b) {
+    return {_mm512_fmsub_pd(a.r, b.r, _mm512_mul_pd(a.r, b.r))};
+}
+INLINE F32 zero_where_at_most(F32 v, F32 a, F32 b) {
+    return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a.r, b.r, _CMP_NLE_UQ), v.r)};
+}
+INLINE F64 zero_where_at_most(F64 v, F64 a, F64 b) {
+    return {_mm512_maskz_mov_pd(_mm512_cmp_pd_mask(a.r, b.r, _CMP_NLE_UQ), v.r)};
+}
+
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     return {_mm512_permutexvar_ps(_mm512_castps_si512(z.r), table.r)};
 }

@@ -128,6 +128,21 @@ INLINE F64 sub_product(F64 x, F64 n, F64 hi, F64 lo) {
 INLINE F32 scaled(F32 e, F32 hi, F32 lo) { return {vfmaq_f32(vmulq_f32(e.r, lo.r), e.r, hi.r)}; }
 INLINE F64 scaled(F64 e, F64 hi, F64 lo) { return {vfmaq_f64(vmulq_f64(e.r, lo.r), e.r, hi.r)}; }
 
+INLINE F32 product_rest(F32 a, F32 b) {
+    return {vnegq_f32(vfmsq_f32(vmulq_f32(a.r, b.r), a.r, b.r))};
+}
+INLINE F64 product_rest(F64 a, F64 b) {
+    return {vnegq_f64(vfmsq_f64(vmulq_f64(a.r, b.r), a.r, b.r))};
+}
+INLINE F32 zero_where_at_most(F32 v, F32 a, F32 b) {
+    const uint32x4_t bits = vreinterpretq_u32_f32(v.r);
+    return {vreinterpretq_f32_u32(vbicq_u32(bits, vcleq_f32(a.r, b.r)))};
+}
+INLINE F64 zero_where_at_most(F64 v, F64 a, F64 b) {
+    const uint64x2_t bits = vreinterpretq_u64_f64(v.r);
+    return {vreinterpretq_f64_u64(vbicq_u64(bits, vcleq_f64(a.r, b.r)))};
+}
+
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     const uint32x4_t k = vandq_u32(vreinterpretq_u32_f32(z.r), vdupq_n_u32(7));
     const uint32x4_t bytes = vmlaq_n_u32(vdupq_n_u32(0x03020100), k, 0x04040404);

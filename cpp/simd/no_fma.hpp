@@ -39,5 +39,10 @@ INLINE F64 scaled(F64 e, F64 hi, F64 lo) {
     return add(p.high, add(p.low, mul(e, lo)));
 }
 
+INLINE F32 product_rest(F32 a, F32 b) {
+    return narrow(sub(mul(widen(a), widen(b)), widen(mul(a, b))));
+}
+INLINE F64 product_rest(F64 a, F64 b) { return exact_product(a, b).low; }
+
 } // namespace
 } // namespace softlane::SOFTLANE_ISA

@@ -114,6 +114,12 @@ INLINE F32 min(F32 a, F32 b) {
 INLINE F64 min(F64 a, F64 b) {
     return lanes_of<F64>([&](int i) { return a.r[i] < b.r[i] ? a.r[i] : b.r[i]; });
 }
+INLINE F32 zero_where_at_most(F32 v, F32 a, F32 b) {
+    return lanes_of<F32>([&](int i) { return a.r[i] <= b.r[i] ? 0.0f : v.r[i]; });
+}
+INLINE F64 zero_where_at_most(F64 v, F64 a, F64 b) {
+    return lanes_of<F64>([&](int i) { return a.r[i] <= b.r[i] ? 0.0 : v.r[i]; });
+}
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     return lanes_of<F32>([&](int i) { return table[bits_of(z.r[i]) & 7]; });
 }

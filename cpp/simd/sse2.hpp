@@ -3,6 +3,8 @@
 #pragma once
 #include <emmintrin.h>
 
+// One copy of the exponential for all kernels: they are large without FMA.
+#define EXP_INLINE __attribute__((noinline))
 #include "simd/basic.hpp"
 
 namespace softlane::SOFTLANE_ISA {
@@ -78,6 +80,12 @@ INLINE F64 max(F64 a, F64 b) { return {_mm_max_pd(a.r, b.r)}; }
 INLINE F32 min(F32 a, F32 b) { return {_mm_min_ps(a.r, b.r)}; }
 INLINE F64 min(F64 a, F64 b) { return {_mm_min_pd(a.r, b.r)}; }
 
+INLINE F32 zero_where_at_most(F32 v, F32 a, F32 b) {
+    return {_mm_and_ps(_mm_cmpnle_ps(a.r, b.r), v.r)};
+}
+INLINE F64 zero_where_at_most(F64 v, F64 a, F64 b) {
+    return {_mm_and_pd(_mm_cmpnle_pd(a.r, b.r), v.r)};
+}
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     alignas(16) std::uint32_t k[4];
     const __m128i index = _mm_and_si128(_mm_castps_si128(z.r), _mm_set1_epi32(7));

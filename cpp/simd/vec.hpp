@@ -25,6 +25,8 @@
 //                              even where the result is subnormal. No subnormal number goes through
 //                              floating-point arithmetic: it takes 100 times as long on some
 //                              processors, and the kernels' FP mode flushes it to zero
+//   product_rest(a, b)         a * b - mul(a, b), exactly, where neither underflows
+//   zero_where_at_most(v, a, b)  a <= b ? +0 : v; so NaN in a or b leaves v
 //   widen(v), narrow(v)        float to double, exactly; double to float
 //   reduce_max(v)              the largest lane; no lane is NaN
 #pragma once
@@ -99,6 +101,13 @@ template <class T, int N> INLINE Vec<T, N> max(Vec<T, N> a, Vec<T, N> b) {
 }
 template <class T, int N> INLINE Vec<T, N> min(Vec<T, N> a, Vec<T, N> b) {
     return {min(a.low, b.low), min(a.high, b.high)};
+}
+template <class T, int N> INLINE Vec<T, N> product_rest(Vec<T, N> a, Vec<T, N> b) {
+    return {product_rest(a.low, b.low), product_rest(a.high, b.high)};
+}
+template <class T, int N>
+INLINE Vec<T, N> zero_where_at_most(Vec<T, N> v, Vec<T, N> a, Vec<T, N> b) {
+    return {zero_where_at_most(v.low, a.low, b.low), zero_where_at_most(v.high, a.high, b.high)};
 }
 template <class T, int N> INLINE Vec<T, N> lowered(Vec<T, N> y) {
     return {lowered(y.low), lowered(y.high)};

@@ -1,0 +1,56 @@
+// Where results go: a fresh array or out=, buffered where their memory meets that of an input; and
+// what comes back to the caller.
+#pragma once
+#include <initializer_list>
+
+#include "bind/arrays.hpp"
+
+namespace softlane::bind {
+
+struct Input {
+    PyArrayObject *array; // or null
+    bool in_place;        // the result may take its place, element by element
+};
+
+class Output {
+public:
+    // A result of the shape and layout of `like`. out: the argument or None; wanted: the descriptor
+    // of dtype=, or null; otherwise: the descriptor of a fresh result without dtype=.
+    Output(const char *function, PyObject *out, const py::object &wanted,
+           const py::object &otherwise, PyArrayObject *like, std::initializer_list<Input> inputs);
+
+    PyArrayObject *array() const { return bind::array(target_); } // to be written
+    bool given() const { return given_ != Py_None; }
+    // After the writing: out itself, or the fresh array as it is.
+    py::object take();
+
+private:
+    PyObject *given_;
+    py::object view_, target_;
+    bool buffered_ = false;
+};
+
+// The one dtype of a result: dtype= and out= must agree. Null if neither is given.
+py::object agreed_dtype(const char *function, const py::object &wanted, PyArrayObject *out);
+
+// Numbers that the kernels gave as doubles, one for each row: an array of that shape and dtype, each
+// rounded once. `values` holds as many as the shape has.
+py::object from_doubles(const double *values, int ndim, const npy_intp *shape,
+                        const py::object &descr);
+
+// As a ufunc returns it: wrapped for a subclass of ndarray, a scalar where it has no dimensions.
+py::object returned(PyObject *original, py::object result);
+
+// Without numpy.ma loaded there are none.
+bool is_masked_array(PyObject *object);
+
+// The parts of a masked array: `data`; `keep` = ~mask and where; its own `mask`, a copy.
+struct MaskedArgument {
+    py::object original, data, mask, keep;
+
+    MaskedArgument(const char *function, PyObject *array, PyObject *where = nullptr);
+    // A masked array of that data and mask, with the fill value of the original.
+    py::object masked(const py::object &result, const py::object &result_mask) const;
+};
+
+} // namespace softlane::bind

@@ -1,0 +1,151 @@
+#include "bind/targets.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "bind/result.hpp"
+#include "core/fp_environment.hpp"
+
+namespace softlane::bind {
+
+namespace {
+
+std::string position_text(std::size_t flat, const std::vector<npy_intp> &shape) {
+    std::vector<std::size_t> index(shape.size());
+    for (std::size_t d = shape.size(); d-- > 0;) {
+        index[d] = flat % static_cast<std::size_t>(shape[d]);
+        flat /= static_cast<std::size_t>(shape[d]);
+    }
+    std::string text = "(";
+    for (std::size_t d = 0; d < index.size(); ++d)
+        text += (d ? ", " : "") + std::to_string(index[d]);
+    return text + (index.size() == 1 ? ",)" : ")");
+}
+
+// A copy of our own, of 64-bit integers in C order: another thread may write to the caller's.
+py::object copied(PyArrayObject *a, int type) {
+    return owned(PyArray_FromArray(a, PyArray_DescrFromType(type),
+                                   NPY_ARRAY_CARRAY | NPY_ARRAY_FORCECAST | NPY_ARRAY_ENSURECOPY |
+                                       NPY_ARRAY_ENSUREARRAY));
+}
+
+std::int64_t parse_ignore_index(const char *function, PyObject *given) {
+    if (given == nullptr)
+        return -100;
+    const Py_ssize_t value = PyNumber_AsSsize_t(given, PyExc_OverflowError);
+    if (value == -1 && PyErr_Occurred()) {
+        const bool is_integer = PyErr_ExceptionMatches(PyExc_OverflowError);
+        PyErr_Clear();
+        raise(is_integer ? PyExc_ValueError : PyExc_TypeError, function,
+              std::string("ignore_index ") +
+                  (is_integer ? "does not fit into 64 bits"
+                              : std::string("has type ") + Py_TYPE(given)->tp_name) +
+                  ", expected an integer");
+    }
+    return value;
+}
+
+template <class Integer>
+void check_labels(const char *function, const py::object &copy, const std::vector<npy_intp> &rows,
+                  npy_intp classes, std::int64_t ignored, Targets &targets) {
+    const auto *value = static_cast<const Integer *>(PyArray_DATA(array(copy)));
+    const std::size_t count = static_cast<std::size_t>(PyArray_SIZE(array(copy)));
+    targets.labels.resize(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        const Integer label = value[i];
+        const auto as_signed = static_cast<std::int64_t>(label);
+        const bool fits = static_cast<Integer>(as_signed) == label && (label < 0) == (as_signed < 0);
+        if (fits && as_signed == ignored) {
+            targets.labels[i] = -1;
+        } else if (fits && as_signed >= 0 && as_signed < classes) {
+            targets.labels[i] = as_signed;
+            ++targets.kept;
+        } else {
+            raise(PyExc_IndexError, function,
+                  "target " + std::to_string(label) + " at position " + position_text(i, rows) +
+                      " is outside [0, " + std::to_string(classes) + ") and is not ignore_index (" +
+                      std::to_string(ignored) + "); there are " + std::to_string(classes) +
+                      " classes");
+        }
+    }
+}
+
+bool has_shape(PyArrayObject *a, const npy_intp *shape, int ndim) {
+    return PyArray_NDIM(a) == ndim && std::equal(shape, shape + ndim, PyArray_DIMS(a));
+}
+
+std::string shape_of(const std::vector<npy_intp> &shape) {
+    std::string text = "(";
+    for (std::size_t d = 0; d < shape.size(); ++d)
+        text += (d ? ", " : "") + std::to_string(shape[d]);
+    return text + (shape.size() == 1 ? ",)" : ")");
+}
+
+} // namespace
+
+Targets parse_targets(const char *function, PyObject *given, PyArrayObject *logits,
+                      const std::vector<npy_intp> &rows, npy_intp classes,
+                      PyObject *ignore_index) {
+    if (is_masked_array(given))
+        raise(PyExc_TypeError, function,
+              "targets is a masked array, expected a plain one (mark rows to leave out with "
+              "ignore_index)");
+    Targets targets;
+    const std::int64_t ignored = parse_ignore_index(function, ignore_index);
+    const py::object view = private_view(array(as_array(function, "targets", given)));
+    PyArrayObject *a = array(view);
+    const int type = PyArray_TYPE(a);
+    const bool logits_shape = has_shape(a, PyArray_DIMS(logits), PyArray_NDIM(logits));
+    if (PyTypeNum_ISINTEGER(type)) {
+        if (!has_shape(a, rows.data(), static_cast<int>(rows.size())))
+            raise(PyExc_ValueError, function,
+                  "integer targets have shape " + shape_text(a) + ", expected " + shape_of(rows) +
+                      ", that of the logits " + shape_text(logits) + " without the axis" +
+                      (logits_shape ? " (one-hot or other probabilities must be floating)" : ""));
+        if (PyTypeNum_ISUNSIGNED(type))
+            check_labels<npy_uint64>(function, copied(a, NPY_UINT64), rows, classes, ignored,
+                                     targets);
+        else
+            check_labels<npy_int64>(function, copied(a, NPY_INT64), rows, classes, ignored,
+                                    targets);
+        return targets;
+    }
+    if (!dtype_of(PyArray_DESCR(a)))
+        raise(PyExc_TypeError, function,
+              "targets have dtype " + dtype_text(PyArray_DESCR(a)) +
+                  ", expected integers (classes) or floats (probabilities)" +
+                  (PyTypeNum_ISBOOL(type) ? "; convert a boolean one-hot array to float" : ""));
+    if (!logits_shape)
+        raise(PyExc_ValueError, function,
+              "probability targets have shape " + shape_text(a) + ", expected that of the logits, " +
+                  shape_text(logits) +
+                  (has_shape(a, rows.data(), static_cast<int>(rows.size()))
+                       ? " (classes must be integers)"
+                       : ""));
+    targets.probabilities = view;
+    targets.kept = 1;
+    for (npy_intp n : rows)
+        targets.kept *= static_cast<std::size_t>(n);
+    return targets;
+}
+
+std::vector<double> parse_weight(const char *function, PyObject *given, npy_intp classes) {
+    if (given == nullptr || given == Py_None)
+        return {};
+    const py::object object = as_array(function, "weight", given);
+    PyArrayObject *a = array(object);
+    if (!dtype_of(PyArray_DESCR(a)))
+        raise(PyExc_TypeError, function,
+              "weight has dtype " + dtype_text(PyArray_DESCR(a)) +
+                  ", expected a floating one (accepted: float16, bfloat16, float32, float64)");
+    if (PyArray_NDIM(a) != 1 || PyArray_DIM(a, 0) != classes)
+        raise(PyExc_ValueError, function,
+              "weight has shape " + shape_text(a) + ", expected (" + std::to_string(classes) +
+                  ",), one for each class");
+    const FpEnvironment environment; // the caller's may take subnormals for zeros
+    const py::object copy = copied(a, NPY_DOUBLE);
+    const auto *value = static_cast<const double *>(PyArray_DATA(array(copy)));
+    return {value, value + classes};
+}
+
+} // namespace softlane::bind

@@ -1,0 +1,305 @@
+// Cross-entropy of a row, and its gradient in the same pass.
+//
+//   l_c = -log_softmax(x / T)_c
+//   hard label t:     loss = w_t (1 - s) l_t + s/C sum_c w_c l_c
+//   probabilities q:  loss = sum_c v_c l_c,   v_c = w_c ((1 - s) q_c + s/C)
+//   z-loss:           z logsumexp(x / T)^2
+//   gradient:         ((V + 2 z' lse) p_j - v_j) / (T divisor),   V = sum v_c; v of a label likewise
+//
+// l_c = (max - x_c) / T + excess is a sum of terms of one sign. The gradient of the label's class is
+// minus the sum of the other probabilities.
+#pragma once
+#include "rows/ops.hpp"
+#include "rows/wide_sum.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+// v_c of the classes from i on, 0 behind the last; for labels those of the smoothing alone.
+template <class R, class Part>
+INLINE Wide<typename R::C> class_weights(const R &row, std::size_t i, Part part) {
+    using C = typename R::C;
+    using V = Wide<C>;
+    const LossOptions &options = *row.rows->loss;
+    V v = broadcast<V>(options.smoothing / static_cast<double>(row.n));
+    if (row.other)
+        v = add(mul(load_wide(row.other + i, part, C(0)), broadcast<V>(1 - options.smoothing)),
+                v);
+    return mul(v, load<V>(options.weight + i, part, 0));
+}
+
+// sum v_c and sum v_c (max - x_c), where 0 * inf is 0.
+template <class C> struct Scored {
+    Real<C> weight = 0.0, distance = 0.0;
+};
+template <class R> __attribute__((noinline)) Scored<typename R::C> scored(const R &row) {
+    using C = typename R::C;
+    using V = Wide<C>;
+    WideSum<C> weight, distance;
+    const V max = broadcast<V>(static_cast<double>(row.range.max)), zero = broadcast<V>(0.0);
+    sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+        const V v = class_weights(row, i, part);
+        const V d = sub(max, load_wide(row.x + i, part, row.range.max));
+        const V size = SOFTLANE_ISA::max(v, sub(zero, v));
+        weight += v;
+        distance += zero_where_at_most(mul(v, d), size, zero);
+    });
+    return {weight.total(), distance.total()};
+}
+
+// The loss of one row.
+template <class R> struct Loss {
+    using C = typename R::C;
+    const R &row;
+    const LossOptions &options;
+    std::ptrdiff_t label = -1; // -1: probabilities
+    bool ignored = false;
+    bool spread = false; // over all classes: probabilities or smoothing
+    double target = 0;   // x of the label
+    double weight = 0;   // of the label alone, w_t (1 - s)
+    Scored<C> sums;
+    Careful<C> by; // T
+
+    INLINE explicit Loss(const R &r) : row(r), options(*r.rows->loss) {
+        by.temperature = row.scaling.temperature;
+        if (row.rows->labels) {
+            label = row.label();
+            ignored = label < 0;
+            if (ignored)
+                return;
+            target = load_one(row.x + label);
+            weight = (options.weight ? options.weight[label] : 1) * (1 - options.smoothing);
+        }
+        spread = row.other || options.smoothing != 0;
+        if (spread)
+            sums = scored(row);
+    }
+    INLINE Real<C> distance(double x) const { // (max - x) / T
+        return quotient<C>(static_cast<double>(row.range.max), x, by);
+    }
+    INLINE void store(const Excess<C> &excess) const {
+        const Real<C> log = excess.lift ? Real<C>(0.0) : excess.log;
+        Real<C> loss = 0.0;
+        if (weight != 0)
+            loss = Real<C>(weight) * (distance(target) + log);
+        if (spread) {
+            const double d = high(sums.distance);
+            loss = loss + (d - d == 0 ? sums.distance / Real<C>(by.temperature) : Real<C>(d)) +
+                   sums.weight * log;
+        }
+        const double near = high(loss), far = near - near == 0 ? near : plain();
+        if (excess.lift && far == 0)
+            store_one(row.result(), (weight + high(sums.weight)) * high(excess.log), excess.lift);
+        else
+            *row.result() = far;
+        if (double *extra = row.extra()) {
+            const double lse = high(LogSumExp::log_sum(row, excess));
+            *extra = options.z_loss * lse * lse;
+        }
+    }
+    INLINE void store(double value) const {
+        *row.result() = value;
+        if (double *extra = row.extra())
+            *extra = value;
+    }
+
+private:
+    // For a loss that is not finite, without the pairs' error terms.
+    INLINE double plain() const {
+        double loss = weight != 0 ? weight * high(distance(target)) : 0;
+        if (spread)
+            loss += high(sums.distance);
+        return loss;
+    }
+};
+
+struct CrossEntropy {
+    static constexpr int wanted = wants_second;
+    struct Nothing {};
+    template <class R> static INLINE Nothing reduction(const R &row) {
+        const Loss<R> loss(row);
+        if (loss.ignored) {
+            loss.store(0);
+            row.look_ahead();
+            return {};
+        }
+        const LogStats<typename R::C> stats = log_reduce(row);
+        if (stats.regular)
+            loss.store(stats.excess);
+        else
+            loss.store(not_a_number<double>);
+        return {};
+    }
+    template <class R> static INLINE void write(const R &, Nothing) {}
+};
+
+template <class C> struct GradientStats {
+    bool ignored = false, regular = false;
+    std::ptrdiff_t label = -1;
+    Real<C> factor = 0.0; // of the exponentials
+    double target = 0;    // the gradient of the label's class
+    int lift = 0;         // both are to be multiplied by 2^-lift
+    double unit = 0;      // of class_weights: 1 / (T divisor)
+};
+
+struct CrossEntropyWithGrad {
+    static constexpr int wanted = wants_min | wants_second;
+
+    template <class R> static INLINE auto reduction(const R &row) {
+        using C = typename R::C;
+        GradientStats<C> stats;
+        const Loss<R> loss(row); // reads x, which the exponentials may overwrite
+        stats.label = loss.label;
+        stats.ignored = loss.ignored;
+        if (loss.ignored) {
+            loss.store(0);
+            row.look_ahead();
+            return stats;
+        }
+        const bool alone = row.range.second == -infinity<C>;
+        // A label at the maximum needs the sum of the others to all digits, and not its own
+        // exponential. Otherwise the maximum must be among the exponentials; then a loss whose
+        // weights may lie on it gets its digits from a pass of its own.
+        const bool others =
+            loss.label >= 0 && loss.target == static_cast<double>(row.range.max) && !alone;
+        Excess<C> excess;
+        const bool confident = loss.spread && !others && !alone &&
+                               high(loss.distance(static_cast<double>(row.range.second))) > 3;
+        if (confident) {
+            Row<C, wants_second> apart{row.x,     nullptr,   nullptr, row.n,      row.scaling,
+                                       row.range, nullptr, nullptr, nullptr, 0};
+            excess = log_reduce(apart).excess;
+        }
+        const Stats<C> sum = reduce_and_keep(row, others ? row.range.second : row.range.max);
+        stats.regular = sum.regular;
+        if (!sum.regular) {
+            loss.store(not_a_number<double>);
+            return stats;
+        }
+        if (!confident)
+            excess = SOFTLANE_ISA::excess(row, sum);
+        loss.store(excess);
+        differentiate(row, loss, sum, excess, others, stats);
+        return stats;
+    }
+
+    template <class R>
+    static INLINE void write(const R &row, const GradientStats<typename R::C> &stats) {
+        using C = typename R::C;
+        if (stats.ignored)
+            return fill(row.y, row.n, C(0));
+        if (!stats.regular)
+            return fill(row.y, row.n, not_a_number<C>);
+        const LossOptions &options = *row.rows->loss;
+        if (row.other || options.smoothing != 0)
+            write_spread(row, stats);
+        else if (options.weight || options.z_loss != 0)
+            write_products<Products::direct>(row, stats);
+        else if (stats.lift == 0 && is_shallow(row) &&
+                 high(stats.factor) >= (sizeof(C) == 4 ? 0x1p-100 : 0x1p-900))
+            rewrite(row.y, row.y, row.n, Factor<C, Products::normal>(stats.factor));
+        else
+            write_products<Products::lowered>(row, stats);
+        if (stats.label >= 0)
+            store_one(row.y + stats.label, stats.target, stats.lift);
+    }
+
+private:
+    template <class R>
+    static __attribute__((noinline)) Stats<typename R::C> reduce_and_keep(const R &row,
+                                                                         typename R::C top) {
+        return reduce<true>(row, top, [&](std::size_t i, auto part, auto e)
+                                          INLINE_LAMBDA { store(row.y + i, e, part); });
+    }
+
+    template <class R>
+    static INLINE void differentiate(const R &row, const Loss<R> &loss,
+                                     const Stats<typename R::C> &sum,
+                                     const Excess<typename R::C> &excess, bool others,
+                                     GradientStats<typename R::C> &stats) {
+        using C = typename R::C;
+        const LossOptions &options = loss.options;
+        const Real<C> total = real<C>(sum.sum);
+        const double t = row.scaling.temperature;
+        const Real<C> divisor = real<C>({options.divisor, options.divisor_low});
+        const bool wide = sizeof(C) == 4 || (t > 0x1p-900 && t < 0x1p900);
+        const Real<C> over =
+            wide ? reciprocal(Real<C>(t) * divisor) : Real<C>(1 / (t * options.divisor));
+        Real<C> z = 0.0; // the z-loss' share of V
+        if (options.z_loss != 0)
+            z = Real<C>(2 * options.z_loss * high(LogSumExp::log_sum(row, excess)) *
+                        (options.divisor / options.z_divisor));
+        const Real<C> v = Real<C>(loss.weight) + loss.sums.weight + z;
+        stats.unit = high(over);
+        Real<C> p = 0.0, rest = 0.0; // of the label, of the others
+        if (others) {
+            stats.lift = excess.lift;
+            const Real<C> one_and_odds = excess.lift ? Real<C>(1.0) : Real<C>(1.0) + excess.odds;
+            p = reciprocal(one_and_odds);
+            rest = excess.odds * p; // lifted
+            stats.factor =
+                rest * reciprocal(total - Real<C>(static_cast<double>(sum.top_exponential)));
+        } else {
+            stats.factor = reciprocal(total);
+            if (loss.label >= 0) {
+                const Real<C> e = Real<C>(static_cast<double>(row.y[loss.label]));
+                p = e * stats.factor;
+                rest = (total - e) * stats.factor;
+            }
+        }
+        stats.factor = stats.factor * v * over;
+        if (loss.label < 0)
+            return;
+        Real<C> target = -(Real<C>(loss.weight) * rest);
+        if (loss.spread || options.z_loss != 0) {
+            if (stats.lift) { // nothing beside the other terms
+                target = 0.0;
+                stats.factor = stats.factor * Real<C>(power_of_two(-stats.lift));
+                stats.lift = 0;
+            }
+            target = target + (loss.sums.weight + z) * p;
+            if (loss.spread)
+                target = target - Real<C>(options.smoothing / static_cast<double>(row.n) *
+                                          options.weight[loss.label]);
+        }
+        stats.target = high(target * over);
+    }
+
+    // Exponentials of what was below the range, -inf among it, are not quite 0.
+    template <class V> static INLINE V without_least(V e) {
+        using C = typename V::Scalar;
+        constexpr C least =
+            static_cast<C>(1.0625 * ExpConstants<C>::scale * ExpKernel<C>::least);
+        return zero_where_at_most(e, e, broadcast<V>(least));
+    }
+
+    template <Products products, class R>
+    static __attribute__((noinline)) void write_products(const R &row,
+                                                         const GradientStats<typename R::C> &stats) {
+        using C = typename R::C;
+        const Factor<C, products> product(stats.factor, stats.lift);
+        rewrite(row.y, row.y, row.n,
+                [=](auto e) INLINE_LAMBDA { return product(without_least(e)); });
+    }
+
+    // p_j and v_j are subtracted from each other.
+    template <class R>
+    static __attribute__((noinline)) void write_spread(const R &row,
+                                                       const GradientStats<typename R::C> &stats) {
+        using C = typename R::C;
+        using V = Vec<C, sum_lanes<C>>;
+        const Factor<C, Products::direct> product(stats.factor, stats.lift);
+        sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+            const Wide<C> v =
+                mul(class_weights(row, i, part), broadcast<Wide<C>>(stats.unit));
+            const V p = product(without_least(load<V>(row.y + i, part, C(0))));
+            if constexpr (sizeof(C) == 4)
+                store(row.y + i, sub(p, narrow(v)), part);
+            else
+                store(row.y + i, sub(p, v), part);
+        });
+    }
+};
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA

@@ -1,0 +1,85 @@
+// The largest elements of a row and its smallest, in one pass before any exponential.
+#pragma once
+#include "rows/block.hpp"
+#include "rows/sum.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+template <class C> constexpr C infinity = static_cast<C>(__builtin_inf());
+
+// `second`: the largest when one instance of `max` is left out; -inf for a row of one.
+template <class C> struct Range {
+    C max, second, min;
+};
+
+// Which of the two an op needs; the other one is not valid.
+enum Wanted { wants_min = 1, wants_second = 2 };
+
+template <int wanted, class V> struct Extremes {
+    using C = typename V::Scalar;
+    V max = broadcast<V>(-infinity<C>), second = max, min = broadcast<V>(infinity<C>);
+
+    INLINE void add(V v_for_max, V v_for_min) {
+        if constexpr ((wanted & wants_second) != 0)
+            second = SOFTLANE_ISA::max(SOFTLANE_ISA::min(v_for_max, max), second);
+        max = SOFTLANE_ISA::max(v_for_max, max); // NaN is passed over
+        if constexpr ((wanted & wants_min) != 0)
+            min = SOFTLANE_ISA::min(v_for_min, min);
+    }
+};
+
+template <int wanted, class V> INLINE auto folded(const Extremes<wanted, V> &of) {
+    using Half = decltype(of.max.low);
+    Extremes<wanted, Half> half;
+    half.max = max(of.max.low, of.max.high);
+    if constexpr ((wanted & wants_second) != 0)
+        half.second = max(min(of.max.low, of.max.high), max(of.second.low, of.second.high));
+    half.min = min(of.min.low, of.min.high);
+    return half;
+}
+
+template <int N, class C> INLINE C second_of(C *top, C *second) {
+    if constexpr (N > 1) {
+#pragma GCC unroll 8
+        for (int i = 0; i < N / 2; ++i) {
+            const C a = top[i], b = top[i + N / 2];
+            const C between = a < b ? a : b;
+            const C below = second[i] > second[i + N / 2] ? second[i] : second[i + N / 2];
+            second[i] = between > below ? between : below;
+            top[i] = a > b ? a : b;
+        }
+        return second_of<N / 2>(top, second);
+    } else {
+        return second[0];
+    }
+}
+
+// NaN is passed over, so an all-NaN row gives -inf and +inf.
+template <int wanted, class C> INLINE Range<C> row_range(const C *x, std::size_t n) {
+    using V = Vec<C, 4 * sum_lanes<C>>; // four at a time: max has a latency of four cycles
+    using W = Vec<C, sum_lanes<C>>;
+    Extremes<wanted, V> wide;
+    const std::size_t whole = n - n % V::lanes;
+    sweep<V>(0, whole, [&](std::size_t i, auto part) INLINE_LAMBDA {
+        const V v = load<V>(x + i, part, 0);
+        wide.add(v, v);
+    });
+    Extremes<wanted, W> one = folded(folded(wide));
+    sweep<W>(whole, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+        one.add(load<W>(x + i, part, -infinity<C>), load<W>(x + i, part, infinity<C>));
+    });
+    Range<C> range{reduce_max(one.max), 0, 0};
+    if constexpr ((wanted & wants_second) != 0) {
+        C top[W::lanes], second[W::lanes];
+        store(top, one.max);
+        store(second, one.second);
+        range.second = second_of<W::lanes>(top, second);
+    }
+    if constexpr ((wanted & wants_min) != 0)
+        range.min = -reduce_max(sub(broadcast<W>(C(0)), one.min));
+    return range;
+}
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA

@@ -1,0 +1,109 @@
+// What becomes of a row: passes that write it, and single elements rounded by integer arithmetic.
+#pragma once
+#include "rows/range.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+// y[i] = function(x[i]) over a row; y may be x.
+template <class C, class Function>
+INLINE void rewrite(const C *x, C *y, std::size_t n, Function function) {
+    using V = Vec<C, 2 * sum_lanes<C>>;
+    sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+        store(y + i, function(load<V>(x + i, part, C(0))), part);
+    });
+}
+
+template <class C> __attribute__((noinline)) void fill(C *y, std::size_t n, C value) {
+    using V = Vec<C, sum_lanes<C>>;
+    sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+        store(y + i, broadcast<V>(value), part);
+    });
+}
+
+template <class C> constexpr C not_a_number = static_cast<C>(__builtin_nan(""));
+
+// How the products of a row's exponentials with its factor are rounded.
+enum class Products {
+    normal,  // none is subnormal
+    lowered, // by lowered(); none is negative
+    direct,  // by the processor, whose mode keeps subnormal numbers
+};
+
+// e -> e * factor * 2^-lift, rounded once: the factor has two limbs. `lowered`: they are 2^lift_bits
+// too large, so that nothing is lost near the smallest normal number; subnormal results are rounded
+// twice, which may cost them another quarter of an ULP. `direct`: the same where factors are tiny.
+template <class C, Products products> struct Factor {
+    C hi, lo, after = 1;
+
+    INLINE explicit Factor(Real<C> factor, int lift = 0) {
+        int exponent = products == Products::lowered ? lift_bits<C> : 0;
+        if constexpr (products == Products::direct)
+            if (magnitude(high(factor)) < (sizeof(C) == 4 ? 0x1p-90 : 0x1p-900) || lift) {
+                exponent = lift_bits<C>;
+                after = static_cast<C>(power_of_two(-lift_bits<C>));
+            }
+        const double up = power_of_two(exponent - lift);
+        const double h = high(factor) * up;
+        hi = static_cast<C>(h);
+        lo = static_cast<C>(h - hi);
+        if constexpr (sizeof(C) == 8)
+            lo = low(factor) * up;
+        if (magnitude(h) == infinity<double> || magnitude(hi) == infinity<C>)
+            lo = 0;
+    }
+    template <class V> INLINE V operator()(V e) const {
+        const V y = scaled(e, broadcast<V>(hi), broadcast<V>(lo));
+        if constexpr (products == Products::normal)
+            return y;
+        else if constexpr (products == Products::lowered)
+            return lowered(y);
+        else
+            return mul(y, broadcast<V>(after));
+    }
+};
+
+// The bits of value * 2^-lift, rounded to nearest even to a format of that many bits.
+template <int mantissa_bits, int exponent_bits>
+INLINE std::uint64_t encoded(double value, int lift) {
+    std::uint64_t u;
+    __builtin_memcpy(&u, &value, sizeof u);
+    constexpr std::uint64_t top = (std::uint64_t{1} << exponent_bits) - 1;
+    constexpr std::uint64_t infinite = top << mantissa_bits;
+    const std::uint64_t sign = (u >> 63) << (mantissa_bits + exponent_bits);
+    const std::uint64_t fraction = u & ((std::uint64_t{1} << 52) - 1);
+    const int biased = static_cast<int>((u >> 52) & 0x7ff);
+    if (biased == 0x7ff)
+        return fraction != 0 ? infinite | std::uint64_t{1} << (mantissa_bits - 1) : sign | infinite;
+    if (biased == 0)
+        return sign;
+    const int exponent = biased - 1023 - lift + static_cast<int>(top / 2);
+    const int cut = 52 - mantissa_bits + (exponent < 1 ? 1 - exponent : 0);
+    if (cut > 54)
+        return sign;
+    std::uint64_t bits = fraction | std::uint64_t{1} << 52;
+    if (cut > 0) {
+        const std::uint64_t tie = std::uint64_t{1} << (cut - 1);
+        bits = (bits + tie - 1 + ((bits >> cut) & 1)) >> cut;
+    }
+    if (exponent > 1) // a carry out of the fraction goes where it belongs
+        bits += static_cast<std::uint64_t>(exponent - 1) << mantissa_bits;
+    return sign | (exponent >= static_cast<int>(top) || bits > infinite ? infinite : bits);
+}
+
+INLINE void store_one(float *p, double value, int lift) {
+    const auto bits = static_cast<std::uint32_t>(encoded<23, 8>(value, lift));
+    __builtin_memcpy(p, &bits, sizeof bits);
+}
+INLINE void store_one(double *p, double value, int lift) {
+    const std::uint64_t bits = encoded<52, 11>(value, lift);
+    __builtin_memcpy(p, &bits, sizeof bits);
+}
+template <class C> INLINE double load_one(const C *p) {
+    C value;
+    __builtin_memcpy(&value, p, sizeof value);
+    return static_cast<double>(value);
+}
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA
