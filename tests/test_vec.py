@@ -84,7 +84,8 @@ def fused(a: np.floating, b: np.floating, c: np.floating) -> np.floating:
 
 def test_the_functions_are_those_tested_here():
     tested = {"add", "sub", "mul", "mul_add", "max", "min", "sub_product", "scaled", "lowered"}
-    assert set(_core._vec_names()) == tested | {"reduce_max", "load_part", "store_part"}
+    tested |= {"product_rest", "zero_where_at_most", "reduce_max", "reduce_second"}
+    assert set(_core._vec_names()) == tested | {"load_part", "store_part"}
 
 
 @EVERY_TYPE
@@ -147,6 +148,42 @@ def test_reduce_max(real, isa):
     rows = np.array(rows).astype(real)
     got = run("reduce_max", rows)
     np.testing.assert_array_equal(got, np.broadcast_to(rows.max(axis=1, keepdims=True), got.shape))
+
+
+@EVERY_TYPE
+def test_reduce_second_counts_each_instance_of_the_largest(real, isa):
+    lanes = LANES[real]
+    rng = np.random.default_rng(9)
+    values = rng.standard_normal((600, 2 * lanes))
+    values[200:400] = rng.integers(0, 9, (200, 2 * lanes))  # ties
+    values[400:, rng.permutation(2 * lanes)[: lanes // 2]] = -np.inf
+    for place in range(2 * lanes):
+        values[place] = -np.inf
+        values[place, place] = 3  # alone
+        values[2 * lanes + place, place] = values[2 * lanes + place, 0] = 9  # once or twice
+    values = values.astype(real)
+    got = run("reduce_second", values[:, :lanes], values[:, lanes:])
+    want = np.sort(values, axis=1)[:, -2:-1]
+    np.testing.assert_array_equal(got, np.broadcast_to(want, got.shape))
+
+
+@EVERY_TYPE
+def test_product_rest_is_what_rounding_took_off(real, isa):
+    a, b = (np.random.default_rng(s).standard_normal((500, LANES[real])).astype(real) for s in (1, 2))
+    a[:100] *= real(2.0**40)
+    pairs = zip(a.flat, b.flat, strict=True)
+    exact = [Fraction(float(u)) * Fraction(float(v)) - Fraction(float(u * v)) for u, v in pairs]
+    assert_same(run("product_rest", a, b).ravel(), np.array([float(e) for e in exact], real))
+
+
+@EVERY_TYPE
+def test_zero_where_at_most_keeps_the_value_beside_nan(real, isa):
+    a, b, c = operands(real, 3)
+    b[:50], c[50:100] = np.nan, np.nan
+    b[100:150] = c[100:150]
+    with np.errstate(invalid="ignore"):
+        want = np.where(b <= c, real(0), a)
+    assert_same(run("zero_where_at_most", a, b, c), want)
 
 
 @EVERY_TYPE

@@ -6,9 +6,19 @@ namespace softlane::bind {
 
 namespace {
 
-constexpr const char *keyword_name[keyword_count] = {
-    "axis",   "temperature",  "where",           "dtype",  "out",      "b", "keepdims", "return_sign",
-    "weight", "ignore_index", "label_smoothing", "z_loss", "reduction"};
+constexpr const char *keyword_name[keyword_count] = {"axis",
+                                                     "temperature",
+                                                     "where",
+                                                     "dtype",
+                                                     "out",
+                                                     "b",
+                                                     "keepdims",
+                                                     "return_sign",
+                                                     "weight",
+                                                     "ignore_index",
+                                                     "label_smoothing",
+                                                     "z_loss",
+                                                     "reduction"};
 PyObject *interned[keyword_count];
 
 int keyword_index(PyObject *name) {

@@ -114,8 +114,8 @@ py::object floating(const char *function, const py::object &x, const char *has) 
         return x;
     if (!PyTypeNum_ISBOOL(descr->type_num) && !PyTypeNum_ISINTEGER(descr->type_num))
         raise(PyExc_TypeError, function,
-              std::string(has) + "unsupported dtype " + dtype_text(descr) + " (accepted: " + accepted +
-                  ", bool and integers)");
+              std::string(has) + "unsupported dtype " + dtype_text(descr) +
+                  " (accepted: " + accepted + ", bool and integers)");
     const FpEnvironment environment; // 64-bit integers are rounded
     return owned(
         PyArray_FromArray(array(x), PyArray_DescrFromType(NPY_DOUBLE), NPY_ARRAY_FORCECAST));

@@ -28,8 +28,8 @@ py::object array_call(const char *function, Op op, const Arguments &arguments) {
     const Operand t = parse_temperature(function, arguments.keyword[temperature], y, is_axis);
     const DType grad_dtype = *dtype_of(PyArray_DESCR(grad)), y_dtype = *dtype_of(PyArray_DESCR(y));
     const DType result_dtype = promoted(grad_dtype, y_dtype);
-    const py::object descr = result_dtype == y_dtype ? native_descr(PyArray_DESCR(y))
-                                                     : descr_of(result_dtype);
+    const py::object descr =
+        result_dtype == y_dtype ? native_descr(PyArray_DESCR(y)) : descr_of(result_dtype);
     Output output(function, arguments.keyword[out], {}, descr, y, {{y, true}, {grad, true}});
     Operands operands{y};
     operands.other = grad;
@@ -51,12 +51,12 @@ py::object masked_call(const char *function, Op op, const Arguments &given) {
     const py::object mask =
         np.attr("logical_or")(ma.attr("getmaskarray")(grad), ma.attr("getmaskarray")(y));
     const auto filled = [&](const py::object &object, double value) {
-        return np.attr("where")(mask, np.attr("asarray")(value, ma.attr("getdata")(object).attr("dtype")),
+        return np.attr("where")(mask,
+                                np.attr("asarray")(value, ma.attr("getdata")(object).attr("dtype")),
                                 ma.attr("getdata")(object));
     };
     const py::object plain_grad = filled(grad, 0);
-    const py::object plain_y =
-        filled(y, op == Op::softmax_backward ? 0 : -__builtin_inf());
+    const py::object plain_y = filled(y, op == Op::softmax_backward ? 0 : -__builtin_inf());
     arguments.array[0] = plain_grad.ptr();
     arguments.array[1] = plain_y.ptr();
     py::object result = array_call(function, op, arguments);

@@ -67,8 +67,8 @@ struct Result {
 };
 
 Result array_call(const char *function, const Arguments &arguments, bool with_grad) {
-    const py::object logits_object = floating(
-        function, private_view(array(as_array(function, "logits", arguments.array[0]))));
+    const py::object logits_object =
+        floating(function, private_view(array(as_array(function, "logits", arguments.array[0]))));
     PyArrayObject *logits = array(logits_object);
     const int axis_index = parse_one_axis(function, arguments.keyword[axis], logits);
     std::vector<bool> is_axis(static_cast<std::size_t>(PyArray_NDIM(logits)), false);
@@ -90,8 +90,7 @@ Result array_call(const char *function, const Arguments &arguments, bool with_gr
             parse_real(function, "label_smoothing", arguments.keyword[label_smoothing]);
     if (!(loss.smoothing >= 0 && loss.smoothing <= 1))
         raise(PyExc_ValueError, function,
-              "label_smoothing is " +
-                  py::repr(py::float_(loss.smoothing)).cast<std::string>() +
+              "label_smoothing is " + py::repr(py::float_(loss.smoothing)).cast<std::string>() +
                   ", expected 0 to 1");
     if (arguments.keyword[z_loss])
         loss.z_loss = parse_real(function, "z_loss", arguments.keyword[z_loss]);
@@ -99,18 +98,16 @@ Result array_call(const char *function, const Arguments &arguments, bool with_gr
         raise(PyExc_ValueError, function,
               "z_loss is " + py::repr(py::float_(loss.z_loss)).cast<std::string>() +
                   ", expected finite and >= 0");
-    const Operand t =
-        parse_temperature(function, arguments.keyword[temperature], logits, is_axis);
+    const Operand t = parse_temperature(function, arguments.keyword[temperature], logits, is_axis);
     std::vector<double> weights = parse_weight(function, arguments.keyword[weight], classes);
     const Targets targets = parse_targets(function, arguments.array[1], logits, shape, classes,
                                           arguments.keyword[ignore_index]);
     PyArrayObject *probabilities = array(targets.probabilities);
     std::unique_ptr<Output> output;
     if (with_grad)
-        output = std::make_unique<Output>(function, arguments.keyword[out], py::object(),
-                                          native_descr(PyArray_DESCR(logits)), logits,
-                                          std::initializer_list<Input>{{logits, true},
-                                                                       {probabilities, false}});
+        output = std::make_unique<Output>(
+            function, arguments.keyword[out], py::object(), native_descr(PyArray_DESCR(logits)),
+            logits, std::initializer_list<Input>{{logits, true}, {probabilities, false}});
 
     const FpEnvironment environment;
     LongSum kept_weight;
@@ -202,8 +199,7 @@ PyObject *call(const Signature &signature, bool with_grad, PyObject *const *args
         return nullptr;
     return guarded([&]() -> PyObject * {
         const bool masked = is_masked_array(arguments.array[0]);
-        Result result =
-            (masked ? masked_call : array_call)(signature.name, arguments, with_grad);
+        Result result = (masked ? masked_call : array_call)(signature.name, arguments, with_grad);
         if (!with_grad)
             return result.loss.release().ptr();
         return py::make_tuple(result.loss, result.gradient).release().ptr();
@@ -213,8 +209,7 @@ PyObject *call(const Signature &signature, bool with_grad, PyObject *const *args
 } // namespace
 
 PyObject *cross_entropy(PyObject *, PyObject *const *args, Py_ssize_t count, PyObject *names) {
-    static constexpr Signature signature{
-        "cross_entropy", 2, {"logits", "targets"}, loss_keywords};
+    static constexpr Signature signature{"cross_entropy", 2, {"logits", "targets"}, loss_keywords};
     return call(signature, false, args, count, names);
 }
 

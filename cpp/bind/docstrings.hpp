@@ -1,8 +1,6 @@
 // What help() says of the public functions: numpydoc, the first line being the signature that
-// inspect reads. Here softmax, log_softmax and logsumexp; losses and gradients in the file that
-// this one includes.
+// inspect reads. Here softmax, log_softmax and logsumexp; the others in docstrings_losses.hpp.
 #pragma once
-#include "bind/docstrings_losses.hpp"
 
 namespace softlane::bind {
 
@@ -169,7 +167,8 @@ axis : int, tuple of int or None, optional
     last axis (in scipy it is None).
 b : array_like, optional
     Factors of the exponentials, of any sign; broadcasts to the shape of `x`.
-    Where it is 0 the element takes no part, whatever it holds.
+    Where it is 0 the element takes no part, whatever it holds. The result has
+    the dtype that NumPy promotes `x` and `b` to.
 keepdims : bool, optional
     Whether the axes that are summed stay in the result, with length 1.
 return_sign : bool, optional
@@ -188,7 +187,8 @@ out : ndarray or tuple of one ndarray, optional
 Returns
 -------
 result : ndarray or scalar
-    Of the shape of `x` without the axes; `out` if that was given.
+    Of the shape of `x` without the axes; `out` if that was given. A masked
+    array for a masked array, whose masked elements take no part.
 sign : ndarray or scalar
     1, 0 or -1, of the shape and dtype of `result`; only if `return_sign` is
     true. `result` is then the logarithm of the absolute value of the sum.

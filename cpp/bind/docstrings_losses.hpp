@@ -9,16 +9,17 @@ constexpr const char *cross_entropy_doc =
 
 Cross-entropy of logits against class labels or probabilities, in nats.
 
-Reads each row once and writes none: no array of the size of `logits` is
-made. The loss of a row is within 3 ULP of the exact value, relative, also
-where it is close to 0 because the target is almost sure.
+Reads each row once and writes none: no array of the size of `logits` is made
+(but for bool and integers). The loss of a row is within 3 ULP of the exact
+value, relative, also where it is close to 0 because the target is almost
+sure.
 
 Parameters
 ----------
 logits : array_like
     Scores of the C classes along `axis`; any shape and memory layout.
     float16, bfloat16 (of ml_dtypes), float32 or float64; bool and integers
-    become float64.
+    become float64. Masked elements of a masked array count as -inf.
 targets : array_like
     Integers of the shape of `logits` without the axis: the class of each row,
     in [0, C). Or floats of the shape of `logits`: the probability of each
@@ -38,7 +39,8 @@ temperature : float or array_like, optional
     shape broadcasts to that of `logits` without the axis, or with length 1
     there.
 z_loss : float, optional
-    Factor of the square of each row's logsumexp, which is added to its loss.
+    Factor, finite and >= 0, of the square of each row's logsumexp, which is
+    added to its loss.
 reduction : {'mean', 'sum', 'none'}, optional
     Whether to return the mean of the rows, their sum, or the loss of each.
 
@@ -109,7 +111,7 @@ Parameters
 logits : array_like
     Scores of the C classes along `axis`; any shape and memory layout.
     float16, bfloat16 (of ml_dtypes), float32 or float64; bool and integers
-    become float64.
+    become float64. Masked elements of a masked array count as -inf.
 targets : array_like
     Integers of the shape of `logits` without the axis: the class of each row,
     in [0, C). Or floats of the shape of `logits`: the probability of each
@@ -130,7 +132,8 @@ temperature : float or array_like, optional
     shape broadcasts to that of `logits` without the axis, or with length 1
     there.
 z_loss : float, optional
-    Factor of the square of each row's logsumexp, which is added to its loss.
+    Factor, finite and >= 0, of the square of each row's logsumexp, which is
+    added to its loss.
 reduction : {'mean', 'sum', 'none'}, optional
     Whether the loss is the mean of the rows, their sum, or an array of the
     loss of each. With 'none' the gradient is that of each row's own loss.
@@ -144,7 +147,8 @@ loss : scalar or ndarray
     As `cross_entropy` returns it.
 grad : ndarray
     The derivative of the loss with respect to each logit, of the shape, the
-    dtype and the memory layout of `logits`; `out` if that was given.
+    dtype and the memory layout of `logits`; `out` if that was given. A masked
+    array for a masked array, with 0 behind the mask.
 
 Raises
 ------

@@ -81,7 +81,8 @@ Logarithms array_call(const Arguments &arguments) {
 
     Logarithms result{from_doubles(logs.data(), ndim, shape.data(), descr), {}};
     if (wants_sign)
-        result.sign = returned(arguments.array[0], from_doubles(signs.data(), ndim, shape.data(), descr));
+        result.sign =
+            returned(arguments.array[0], from_doubles(signs.data(), ndim, shape.data(), descr));
     if (out_view) {
         if (PyArray_CopyInto(array(out_view), array(result.log)) < 0)
             throw py::error_already_set();

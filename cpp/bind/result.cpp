@@ -58,9 +58,9 @@ py::object from_doubles(const double *values, int ndim, const npy_intp *shape,
                         const py::object &descr) {
     py::object stolen = descr;
     const DType dtype = *dtype_of(reinterpret_cast<PyArray_Descr *>(descr.ptr()));
-    py::object result = owned(
-        PyArray_NewFromDescr(&PyArray_Type, reinterpret_cast<PyArray_Descr *>(stolen.release().ptr()),
-                             ndim, shape, nullptr, nullptr, 0, nullptr));
+    py::object result = owned(PyArray_NewFromDescr(
+        &PyArray_Type, reinterpret_cast<PyArray_Descr *>(stolen.release().ptr()), ndim, shape,
+        nullptr, nullptr, 0, nullptr));
     const FpEnvironment environment;
     active().convert[static_cast<int>(DType::f64)][static_cast<int>(dtype)](
         values, PyArray_DATA(array(result)), static_cast<std::size_t>(PyArray_SIZE(array(result))));

@@ -33,8 +33,8 @@ private:
 // The one dtype of a result: dtype= and out= must agree. Null if neither is given.
 py::object agreed_dtype(const char *function, const py::object &wanted, PyArrayObject *out);
 
-// Numbers that the kernels gave as doubles, one for each row: an array of that shape and dtype, each
-// rounded once. `values` holds as many as the shape has.
+// Numbers that the kernels gave as doubles, one for each row: an array of that shape and dtype,
+// each rounded once. `values` holds as many as the shape has.
 py::object from_doubles(const double *values, int ndim, const npy_intp *shape,
                         const py::object &descr);
 

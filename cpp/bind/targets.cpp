@@ -54,7 +54,8 @@ void check_labels(const char *function, const py::object &copy, const std::vecto
     for (std::size_t i = 0; i < count; ++i) {
         const Integer label = value[i];
         const auto as_signed = static_cast<std::int64_t>(label);
-        const bool fits = static_cast<Integer>(as_signed) == label && (label < 0) == (as_signed < 0);
+        const bool fits =
+            static_cast<Integer>(as_signed) == label && (label < 0) == (as_signed < 0);
         if (fits && as_signed == ignored) {
             targets.labels[i] = -1;
         } else if (fits && as_signed >= 0 && as_signed < classes) {
@@ -84,8 +85,7 @@ std::string shape_of(const std::vector<npy_intp> &shape) {
 } // namespace
 
 Targets parse_targets(const char *function, PyObject *given, PyArrayObject *logits,
-                      const std::vector<npy_intp> &rows, npy_intp classes,
-                      PyObject *ignore_index) {
+                      const std::vector<npy_intp> &rows, npy_intp classes, PyObject *ignore_index) {
     if (is_masked_array(given))
         raise(PyExc_TypeError, function,
               "targets is a masked array, expected a plain one (mark rows to leave out with "
@@ -117,8 +117,8 @@ Targets parse_targets(const char *function, PyObject *given, PyArrayObject *logi
                   (PyTypeNum_ISBOOL(type) ? "; convert a boolean one-hot array to float" : ""));
     if (!logits_shape)
         raise(PyExc_ValueError, function,
-              "probability targets have shape " + shape_text(a) + ", expected that of the logits, " +
-                  shape_text(logits) +
+              "probability targets have shape " + shape_text(a) +
+                  ", expected that of the logits, " + shape_text(logits) +
                   (has_shape(a, rows.data(), static_cast<int>(rows.size()))
                        ? " (classes must be integers)"
                        : ""));

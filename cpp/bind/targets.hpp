@@ -1,5 +1,5 @@
-// The targets of a loss and the weights of its classes: copied and checked in one pass, before anything
-// is written; the kernels see nothing else of them.
+// The targets of a loss and the weights of its classes: copied and checked in one pass, before
+// anything is written; the kernels see nothing else of them.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -10,9 +10,9 @@
 namespace softlane::bind {
 
 struct Targets {
-    py::object probabilities;    // null: labels
+    py::object probabilities;         // null: labels
     std::vector<std::int64_t> labels; // -1: ignored
-    std::size_t kept = 0;        // rows that are not ignored
+    std::size_t kept = 0;             // rows that are not ignored
 };
 
 // Integer labels of the shape `rows`, or probabilities of the shape of the logits.

@@ -59,29 +59,6 @@ struct ExpFns {
     ExpKernelFacts f64_facts;
 };
 
-// One function of the vector layer on one whole vector, for its tests. `count` is used by the
-// partial loads and stores.
-enum class VecFn : std::uint8_t {
-    add,
-    sub,
-    mul,
-    mul_add,     // a * b + c
-    max,         // a > b ? a : b
-    min,         // a < b ? a : b
-    sub_product, // a - b * (c[0] + c[1])
-    scaled,      // a * (b[0] + c[0])
-    lowered,     // a * 2^-100 (2^-200)
-    product_rest,         // a * b - (a * b rounded)
-    zero_where_at_most,   // b <= c ? 0 : a
-    reduce_max,  // in every element
-    load_part,   // count elements of a, then b[0]
-    store_part,  // count elements of a written over b
-};
-constexpr int vec_fn_count = 14;
-constexpr const char *vec_fn_name[vec_fn_count] = {
-    "add",         "sub",    "mul",     "mul_add",    "max",       "min",
-    "sub_product", "scaled", "lowered", "product_rest", "zero_where_at_most", "reduce_max", "load_part", "store_part"};
-
 // The scalar functions of rows/log.hpp by themselves, for the sweeps: log1p(w), exp(z), as
 // unevaluated sums. [0]: as float rows use them; [1]: double rows.
 struct LogFns {
@@ -90,19 +67,55 @@ struct LogFns {
     double log1p_bound[2], exp_bound[2]; // relative, in units of 2^-24 (floats), 2^-53 (doubles)
 };
 
+// One function of the vector layer on one whole vector, for its tests. `count` is used by the
+// partial loads and stores.
+enum class VecFn : std::uint8_t {
+    add,
+    sub,
+    mul,
+    mul_add,            // a * b + c
+    max,                // a > b ? a : b
+    min,                // a < b ? a : b
+    sub_product,        // a - b * (c[0] + c[1])
+    scaled,             // a * (b[0] + c[0])
+    lowered,            // a * 2^-100 (2^-200)
+    product_rest,       // a * b - (a * b, rounded)
+    zero_where_at_most, // b <= c ? 0 : a
+    reduce_max,         // of a, in every element
+    reduce_second,      // the second largest of all elements of a and b, in every element
+    load_part,          // count elements of a, then b[0]
+    store_part,         // count elements of a written over b
+};
+constexpr const char *vec_fn_name[] = {"add",
+                                       "sub",
+                                       "mul",
+                                       "mul_add",
+                                       "max",
+                                       "min",
+                                       "sub_product",
+                                       "scaled",
+                                       "lowered",
+                                       "product_rest",
+                                       "zero_where_at_most",
+                                       "reduce_max",
+                                       "reduce_second",
+                                       "load_part",
+                                       "store_part"};
+constexpr int vec_fn_count = sizeof vec_fn_name / sizeof *vec_fn_name;
 struct VecFns {
     void (*f32)(VecFn, const float *a, const float *b, const float *c, std::size_t count,
                 float *y) noexcept;
     void (*f64)(VecFn, const double *a, const double *b, const double *c, std::size_t count,
                 double *y) noexcept;
 };
+
 // Virtual lanes, the same on every level: the bits of a sum depend on them.
 constexpr std::size_t lanes_f32 = 16;
 constexpr std::size_t lanes_f64 = 8;
 
 struct KernelTable {
     const char *isa;
-    RowsFn rows[op_count][2]; // of floats, of doubles
+    RowsFn rows[op_count][2];                    // of floats, of doubles
     ConvertFn convert[dtype_count][dtype_count]; // [from][to]
     ExpFns exp;
     LogFns log;

@@ -82,15 +82,15 @@ void call_kernel(const Plan &plan, const KernelTable &table,
 struct Tiles {
     const Plan &plan;
     const KernelTable &table;
-    char *tile;     // x, and the result in its place
-    char *other;    // the second input
-    char *foreign;  // on their way: elements that are not of the kernel's type
+    char *tile;    // x, and the result in its place
+    char *other;   // the second input
+    char *foreign; // on their way: elements that are not of the kernel's type
 
     // Calls move(tile block, array block, where block, columns) for each run of a row's elements
     // that has one stride in array k.
     template <class Move>
-    void each_line(int k, const std::ptrdiff_t (&at)[stream_count], const Loop &rows,
-                   char *packed, Move move) const {
+    void each_line(int k, const std::ptrdiff_t (&at)[stream_count], const Loop &rows, char *packed,
+                   Move move) const {
         const Problem &p = plan.problem;
         const std::size_t size = dtype_size[static_cast<int>(p.array[k].dtype)];
         const Loop &line = p.inner[p.inner_count - 1];
@@ -100,9 +100,9 @@ struct Tiles {
                            static_cast<std::ptrdiff_t>(size)};
             const Block array{p.array[k].data + at[k] + inner.at[k], rows.stride[k],
                               line.stride[k]};
-            const ConstBlock where{
-                p.where ? p.where + at[where_stream] + inner.at[where_stream] : nullptr,
-                rows.stride[where_stream], line.stride[where_stream]};
+            const ConstBlock where{p.where ? p.where + at[where_stream] + inner.at[where_stream]
+                                           : nullptr,
+                                   rows.stride[where_stream], line.stride[where_stream]};
             move(to, array, where, line.extent);
             packed += line.extent * size;
         } while (inner.next());
@@ -119,8 +119,8 @@ struct Tiles {
         const ConvertFn convert =
             table.convert[static_cast<int>(from_dtype)][static_cast<int>(to_dtype)];
         const auto tight = [&](std::ptrdiff_t stride, DType dtype) {
-            return stride == static_cast<std::ptrdiff_t>(plan.length *
-                                                         dtype_size[static_cast<int>(dtype)]);
+            return stride ==
+                   static_cast<std::ptrdiff_t>(plan.length * dtype_size[static_cast<int>(dtype)]);
         };
         if (tight(from_bytes, from_dtype) && tight(to_bytes, to_dtype))
             return convert(from, to, count * plan.length);
@@ -130,8 +130,8 @@ struct Tiles {
     }
 
     // Array k into `packed`, in the kernel's type; masked elements become `masked`.
-    void pack(int k, const std::ptrdiff_t (&at)[stream_count], const Loop &rows,
-              std::size_t count, char *packed, const std::uint64_t (&masked)[dtype_count]) const {
+    void pack(int k, const std::ptrdiff_t (&at)[stream_count], const Loop &rows, std::size_t count,
+              char *packed, const std::uint64_t (&masked)[dtype_count]) const {
         const Array &array = plan.problem.array[k];
         const int dtype = static_cast<int>(array.dtype);
         const bool converts = array.dtype != plan.kernel_dtype;

@@ -1,5 +1,5 @@
-// Gradients through softmax and log_softmax from their results. Products of floats and all sums are in
-// doubles, those of doubles in pairs.
+// Gradients through softmax and log_softmax from their results. Products of floats and all sums are
+// in doubles, those of doubles in pairs.
 //
 //   softmax:      dx_j = y_j (g_j - sum_i y_i g_i) / T
 //   log_softmax:  dx_j = (g_j - exp(y_j) sum_i g_i) / T

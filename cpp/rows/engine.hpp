@@ -1,6 +1,6 @@
-// The row engine: reduce() gives a row's shift and the sum of its shifted exponentials, excess() the
-// logarithm of that sum over its largest term; rows/write.hpp writes a row from them. Every op is made
-// of these; dtype ends at load and store, the instruction set at simd/.
+// The row engine: reduce() gives a row's shift and the sum of its shifted exponentials, excess()
+// the logarithm of that sum over its largest term; rows/write.hpp writes a row from them. Every op
+// is made of these; dtype ends at load and store, the instruction set at simd/.
 #pragma once
 #include "core/kernels.hpp"
 #include "rows/log.hpp"
@@ -47,7 +47,8 @@ template <class C> struct Stats {
     Careful<C> careful;    // how x was reduced; of the identity but for its temperature, mostly
 };
 
-// keep(i, part, e) sees each vector of exponentials as it is made.
+// keep(Reduced<>, i, part, x, e) sees each vector of elements and of exponentials as they are made.
+template <Argument> struct Reduced {};
 template <Argument argument, bool capped, class R, class Keep>
 INLINE void accumulate(const R &row, const Scaling<typename R::C> &scaling, Keep keep,
                        Stats<typename R::C> &stats) {
@@ -61,9 +62,10 @@ INLINE void accumulate(const R &row, const Scaling<typename R::C> &scaling, Keep
         const std::size_t end = row.n - begin > Sum<C>::block ? begin + Sum<C>::block : row.n;
         const std::size_t whole = end - (end - begin) % Wide::lanes;
         auto step = [&](auto zero, std::size_t i, auto part) INLINE_LAMBDA {
-            const auto e = exp(load<decltype(zero)>(row.x + i, part, -infinity<C>));
+            const auto x = load<decltype(zero)>(row.x + i, part, -infinity<C>);
+            const auto e = exp(x);
             sum += e;
-            keep(i, part, e);
+            keep(Reduced<argument>{}, i, part, x, e);
         };
         if constexpr (unroll > 1)
             sweep<Wide>(begin, whole,
@@ -84,7 +86,8 @@ INLINE void accumulate(const R &row, const Scaling<typename R::C> &scaling, Keep
 }
 
 template <bool capped, class R, class Keep>
-__attribute__((noinline)) void reduce_careful(const R &row, Keep keep, Stats<typename R::C> &stats) {
+__attribute__((noinline)) void reduce_careful(const R &row, Keep keep,
+                                              Stats<typename R::C> &stats) {
     using C = typename R::C;
     stats.careful = careful_for<C>(row.scaling.temperature, stats.top);
     const Careful<C> &careful = stats.careful;
@@ -115,8 +118,8 @@ INLINE Stats<typename R::C> reduce(const R &row, typename R::C row_top, Keep kee
     // The largest exponential is within [2^-0.51, 2^0.51] * 2^bias: a sum outside of these bounds,
     // or NaN, is no sum of a row of numbers.
     const double unit = power_of_two(ExpKernel<C>::bias);
-    stats.regular = stats.sum.high >= 0.5 * unit &&
-                    stats.sum.high <= 2.0 * unit * static_cast<double>(row.n);
+    stats.regular =
+        stats.sum.high >= 0.5 * unit && stats.sum.high <= 2.0 * unit * static_cast<double>(row.n);
     return stats;
 }
 
@@ -125,7 +128,8 @@ template <class R> INLINE bool is_shallow(const R &row) {
     const double depth = // in binades
         (static_cast<double>(row.range.max) - static_cast<double>(row.range.min)) * log2_e /
         row.scaling.temperature;
-    return depth <= (sizeof(typename R::C) == 4 ? 70 : 800) - binade(static_cast<double>(row.n)) - 1;
+    return depth <=
+           (sizeof(typename R::C) == 4 ? 70 : 800) - binade(static_cast<double>(row.n)) - 1;
 }
 
 // (a - b) / T, where the temperature is given as for the reduction of a row's elements.
@@ -152,7 +156,8 @@ template <class C> struct Excess {
     int lift = 0;
 };
 
-template <class R> INLINE Excess<typename R::C> excess(const R &row, const Stats<typename R::C> &s) {
+template <class R>
+INLINE Excess<typename R::C> excess(const R &row, const Stats<typename R::C> &s) {
     using C = typename R::C;
     Excess<C> result;
     if (row.range.second == -infinity<C>)
@@ -164,8 +169,9 @@ template <class R> INLINE Excess<typename R::C> excess(const R &row, const Stats
     if (!(gap <= (sizeof(C) == 4 ? 150 : 800)))
         return result;
     result.lift = gap > 600 ? 800 : 0;
-    const Real<C> e = exp_of_minus<C>(quotient<C>(max, static_cast<double>(s.careful.origin), s.careful),
-                                      static_cast<int>(s.shift) + result.lift);
+    const Real<C> e =
+        exp_of_minus<C>(quotient<C>(max, static_cast<double>(s.careful.origin), s.careful),
+                        static_cast<int>(s.shift) + result.lift);
     const DoubleDouble others = s.sum - DoubleDouble(static_cast<double>(s.top_exponential));
     constexpr DoubleDouble scale{ExpConstants<C>::scale, ExpConstants<C>::scale_low};
     constexpr DoubleDouble inverse = reciprocal(scale);

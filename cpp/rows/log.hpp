@@ -6,8 +6,8 @@
 //   exp(-z) * 2^shift: -z = n ln 2 / 8 + r, abs(r) <= ln 2 / 16; from a table 2^(n / 8), exp(r) by
 //     the polynomial of rows/exp.hpp for doubles
 //
-// Series: https://dlmf.nist.gov/4.6. What is cut off of the first: r^6/6, relative to r, for floats,
-// r^11/11 for doubles; r <= 2^-6.
+// Series: https://dlmf.nist.gov/4.6. What is cut off of the first: r^6/6, relative to r, for
+// floats, r^11/11 for doubles; r <= 2^-6.
 #pragma once
 #include "rows/exp.hpp"
 #include "rows/log_constants.hpp"
@@ -52,8 +52,7 @@ template <class C> INLINE Real<C> log_of(DoubleDouble u) {
     } else {
         // 40 bits times 9: exact.
         const double upper = double_of_bits(bits_of_double(z) & ~std::uint64_t{0xfff});
-        const DoubleDouble r =
-            two_sum(upper * entry.c - 1, (z - upper) * entry.c + rest * entry.c);
+        const DoubleDouble r = two_sum(upper * entry.c - 1, (z - upper) * entry.c + rest * entry.c);
         const DoubleDouble sum = two_sum(k * ln_2_parts[0] + entry.high, r.high);
         const double tail =
             log_series<10>(r.high) + (k * ln_2_parts[1] + entry.low) + (r.low - r.high * r.low);
@@ -78,7 +77,7 @@ template <class C> INLINE Real<C> exp_of_minus(Real<C> z, int shift) {
         q = q * r + ExpConstants<double>::coefficient[i];
     const double p = r + r * r * q;
     const auto index = static_cast<long long>(n);
-    const double(&entry)[2] = exp_pairs[index & 7];
+    const double (&entry)[2] = exp_pairs[index & 7];
     const double power = power_of_two(static_cast<int>(index >> 3) + shift);
     if constexpr (sizeof(C) == 4)
         return (entry[0] + entry[0] * p) * power;

@@ -4,10 +4,11 @@
 //   hard label t:     loss = w_t (1 - s) l_t + s/C sum_c w_c l_c
 //   probabilities q:  loss = sum_c v_c l_c,   v_c = w_c ((1 - s) q_c + s/C)
 //   z-loss:           z logsumexp(x / T)^2
-//   gradient:         ((V + 2 z' lse) p_j - v_j) / (T divisor),   V = sum v_c; v of a label likewise
+//   gradient:         ((V + 2 z' lse) p_j - v_j) / (T divisor),   V = sum v_c; v of a label
+//   likewise
 //
-// l_c = (max - x_c) / T + excess is a sum of terms of one sign. The gradient of the label's class is
-// minus the sum of the other probabilities.
+// l_c = (max - x_c) / T + excess is a sum of terms of one sign. The gradient of the label's class
+// is minus the sum of the other probabilities.
 #pragma once
 #include "rows/ops.hpp"
 #include "rows/wide_sum.hpp"
@@ -23,8 +24,7 @@ INLINE Wide<typename R::C> class_weights(const R &row, std::size_t i, Part part)
     const LossOptions &options = *row.rows->loss;
     V v = broadcast<V>(options.smoothing / static_cast<double>(row.n));
     if (row.other)
-        v = add(mul(load_wide(row.other + i, part, C(0)), broadcast<V>(1 - options.smoothing)),
-                v);
+        v = add(mul(load_wide(row.other + i, part, C(0)), broadcast<V>(1 - options.smoothing)), v);
     return mul(v, load<V>(options.weight + i, part, 0));
 }
 
@@ -156,7 +156,8 @@ struct CrossEntropyWithGrad {
             row.look_ahead();
             return stats;
         }
-        const bool alone = row.range.second == -infinity<C>;
+        // Without a second number, or with +inf, there is no excess.
+        const bool alone = row.range.second == -infinity<C> || !(row.range.max < infinity<C>);
         // A label at the maximum needs the sum of the others to all digits, and not its own
         // exponential. Otherwise the maximum must be among the exponentials; then a loss whose
         // weights may lie on it gets its digits from a pass of its own.
@@ -166,7 +167,7 @@ struct CrossEntropyWithGrad {
         const bool confident = loss.spread && !others && !alone &&
                                high(loss.distance(static_cast<double>(row.range.second))) > 3;
         if (confident) {
-            Row<C, wants_second> apart{row.x,     nullptr,   nullptr, row.n,      row.scaling,
+            Row<C, wants_second> apart{row.x,     nullptr, nullptr, row.n,   row.scaling,
                                        row.range, nullptr, nullptr, nullptr, 0};
             excess = log_reduce(apart).excess;
         }
@@ -207,9 +208,8 @@ struct CrossEntropyWithGrad {
 private:
     template <class R>
     static __attribute__((noinline)) Stats<typename R::C> reduce_and_keep(const R &row,
-                                                                         typename R::C top) {
-        return reduce<true>(row, top, [&](std::size_t i, auto part, auto e)
-                                          INLINE_LAMBDA { store(row.y + i, e, part); });
+                                                                          typename R::C top) {
+        return reduce<true>(row, top, keep_in(row.y));
     }
 
     template <class R>
@@ -250,7 +250,7 @@ private:
         stats.factor = stats.factor * v * over;
         if (loss.label < 0)
             return;
-        Real<C> target = -(Real<C>(loss.weight) * rest);
+        Real<C> target = Real<C>(0.0) - Real<C>(loss.weight) * rest; // never -0
         if (loss.spread || options.z_loss != 0) {
             if (stats.lift) { // nothing beside the other terms
                 target = 0.0;
@@ -268,14 +268,13 @@ private:
     // Exponentials of what was below the range, -inf among it, are not quite 0.
     template <class V> static INLINE V without_least(V e) {
         using C = typename V::Scalar;
-        constexpr C least =
-            static_cast<C>(1.0625 * ExpConstants<C>::scale * ExpKernel<C>::least);
+        constexpr C least = static_cast<C>(1.0625 * ExpConstants<C>::scale * ExpKernel<C>::least);
         return zero_where_at_most(e, e, broadcast<V>(least));
     }
 
     template <Products products, class R>
-    static __attribute__((noinline)) void write_products(const R &row,
-                                                         const GradientStats<typename R::C> &stats) {
+    static __attribute__((noinline)) void
+    write_products(const R &row, const GradientStats<typename R::C> &stats) {
         using C = typename R::C;
         const Factor<C, products> product(stats.factor, stats.lift);
         rewrite(row.y, row.y, row.n,
@@ -290,8 +289,7 @@ private:
         using V = Vec<C, sum_lanes<C>>;
         const Factor<C, Products::direct> product(stats.factor, stats.lift);
         sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            const Wide<C> v =
-                mul(class_weights(row, i, part), broadcast<Wide<C>>(stats.unit));
+            const Wide<C> v = mul(class_weights(row, i, part), broadcast<Wide<C>>(stats.unit));
             const V p = product(without_least(load<V>(row.y + i, part, C(0))));
             if constexpr (sizeof(C) == 4)
                 store(row.y + i, sub(p, narrow(v)), part);

@@ -6,13 +6,17 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
+// Exponentials are kept in y.
+template <class C> INLINE auto keep_in(C *y) {
+    return [=](auto, std::size_t i, auto part, auto, auto e)
+               INLINE_LAMBDA { store(y + i, e, part); };
+}
+
 // y = e / sum. A row with NaN, +inf or nothing but -inf is NaN.
 struct Softmax {
     static constexpr int wanted = wants_min;
     template <class R> static INLINE auto reduction(const R &row) {
-        return reduce<false>(row, row.range.max,
-                             [&](std::size_t i, auto part, auto e)
-                                 INLINE_LAMBDA { store(row.y + i, e, part); });
+        return reduce<false>(row, row.range.max, keep_in(row.y));
     }
     template <class R> static INLINE void write(const R &row, const Stats<typename R::C> &stats) {
         using C = typename R::C;
@@ -35,21 +39,46 @@ template <class C> struct LogStats {
     bool regular = false;
     Excess<C> excess;
 };
-template <class R> __attribute__((noinline)) LogStats<typename R::C> log_reduce(const R &row) {
+template <class R, class Keep> INLINE LogStats<typename R::C> log_reduce(const R &row, Keep keep) {
     using C = typename R::C;
-    const C top = row.range.second > -infinity<C> ? row.range.second : row.range.max;
-    const Stats<C> stats =
-        reduce<true>(row, top, [](std::size_t, auto, auto) INLINE_LAMBDA {});
+    const bool has_second = row.range.second > -infinity<C> && row.range.max < infinity<C>;
+    const Stats<C> stats = reduce<true>(row, has_second ? row.range.second : row.range.max, keep);
     if (!stats.regular)
         return {};
     return {true, excess(row, stats)};
 }
+template <class R> __attribute__((noinline)) LogStats<typename R::C> log_reduce(const R &row) {
+    return log_reduce(row, [](auto, std::size_t, auto, auto, auto) INLINE_LAMBDA {});
+}
 
 // y = (x - max) / T - log(sum exp((x - max) / T)): two terms of one sign, so that no digit is lost;
-// the logarithm is exact beyond C's digits. Rows as in Softmax.
+// the first is kept while the sum is made, the second is exact beyond C's digits. Rows as in
+// Softmax.
 struct LogSoftmax {
     static constexpr int wanted = wants_second;
-    template <class R> static INLINE auto reduction(const R &row) { return log_reduce(row); }
+
+    template <class R> static INLINE auto reduction(const R &row) {
+        using C = typename R::C;
+        // (x - max) / T by three factors: the first keeps the difference finite, the first two are
+        // powers of two, and none leaves the type, whatever T.
+        const double t = row.scaling.temperature;
+        const Careful<C> by = t == 1 ? Careful<C>() : careful_for<C>(t, C(0));
+        const C before = t > 1 ? by.factor * C(0.5) : C(1), middle = by.factor;
+        const C after =
+            static_cast<C>((t > 1 ? 2 : static_cast<double>(by.factor)) / by.temperature);
+        const C max = row.range.max, shift = -max * before;
+        C *y = row.y;
+        return log_reduce(
+            row, [=](auto argument, std::size_t i, auto part, auto x, auto) INLINE_LAMBDA {
+                using V = decltype(x);
+                if constexpr (is_plain(decltype(argument)())) {
+                    store(y + i, sub(x, broadcast<V>(max)), part);
+                } else {
+                    const V d = mul_add(x, broadcast<V>(before), broadcast<V>(shift));
+                    store(y + i, mul(mul(d, broadcast<V>(middle)), broadcast<V>(after)), part);
+                }
+            });
+    }
 
     template <class R>
     static INLINE void write(const R &row, const LogStats<typename R::C> &stats) {
@@ -60,44 +89,25 @@ struct LogSoftmax {
         // One that is subnormal, or nearly so, matters for the maximum alone.
         const bool tiny =
             excess.lift != 0 || high(excess.log) < (sizeof(C) == 4 ? 0x1p-100 : 0x1p-900);
-        C *maximum = tiny && high(excess.log) != 0 ? row.y + position_of_max(row) : nullptr;
-        const C log = tiny ? C(0) : static_cast<C>(high(excess.log)), max = row.range.max;
-        const double t = row.scaling.temperature;
-        if (t == 1) {
-            rewrite(row.x, row.y, row.n, [=](auto x) INLINE_LAMBDA {
-                using V = decltype(x);
-                return sub(sub(x, broadcast<V>(max)), broadcast<V>(log));
-            });
-        } else {
-            // (x - max) / T by three factors: the first keeps the difference finite, the first two
-            // are powers of two, and none leaves the type, whatever T.
-            const Careful<C> by = careful_for<C>(t, C(0));
-            const C before = t > 1 ? by.factor * C(0.5) : C(1), middle = by.factor;
-            const C after = static_cast<C>((t > 1 ? 2 : static_cast<double>(by.factor)) / by.temperature);
-            const C shift = -max * before;
-            rewrite(row.x, row.y, row.n, [=](auto x) INLINE_LAMBDA {
-                using V = decltype(x);
-                const V d = mul_add(x, broadcast<V>(before), broadcast<V>(shift));
-                return mul_add(mul(d, broadcast<V>(middle)), broadcast<V>(after),
-                               broadcast<V>(-log));
-            });
-        }
-        if (maximum)
-            store_one(maximum, -high(excess.log), excess.lift);
+        if (tiny && high(excess.log) == 0)
+            return;
+        if (tiny)
+            return store_one(row.y + position_of_zero(row.y, row.n), -high(excess.log),
+                             excess.lift);
+        const C log = static_cast<C>(high(excess.log));
+        rewrite(row.y, row.y, row.n,
+                [=](auto y) INLINE_LAMBDA { return sub(y, broadcast<decltype(y)>(log)); });
     }
 
 private:
-    template <class R> static std::size_t position_of_max(const R &row) {
-        using V = Vec<typename R::C, sum_lanes<typename R::C>>;
-        std::size_t position = 0;
-        sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            typename R::C lane[V::lanes];
-            store(lane, load<V>(row.x + i, part, -infinity<typename R::C>));
-            for (std::size_t k = 0; k < V::lanes; ++k)
-                if (lane[k] == row.range.max)
-                    position = i + k;
-        });
-        return position;
+    static constexpr bool is_plain(Reduced<Argument::plain>) { return true; }
+    template <Argument argument> static constexpr bool is_plain(Reduced<argument>) { return false; }
+
+    template <class C> static std::size_t position_of_zero(const C *y, std::size_t n) {
+        std::size_t i = 0;
+        while (i + 1 < n && y[i] != 0)
+            ++i;
+        return i;
     }
 };
 
@@ -146,8 +156,9 @@ template <class R> __attribute__((noinline)) void weighted_log_sum(const R &row)
                 origin = x;
                 unit = exponent;
             }
-        } else if (x != x || b != b || (x < 0 && magnitude(x) == infinity<double> &&
-                                        magnitude(b) == infinity<double>)) {
+        } else if (x != x || b != b ||
+                   (x < 0 && magnitude(x) == infinity<double> &&
+                    magnitude(b) == infinity<double>)) {
             nan = true;
         } else if (x > -infinity<double>) {
             (b > 0 ? plus : minus) = true;
@@ -172,8 +183,9 @@ template <class R> __attribute__((noinline)) void weighted_log_sum(const R &row)
             if (!(size > -300))
                 return;
             const double up = exponent < -500 ? 0x1p600 : exponent > 500 ? 0x1p-500 : 1;
-            const int moved = exponent < -500 ? exponent + 600 : exponent > 500 ? exponent - 500
-                                                                                 : exponent;
+            const int moved = exponent < -500  ? exponent + 600
+                              : exponent > 500 ? exponent - 500
+                                               : exponent;
             const double mantissa = b * up * power_of_two(-moved);
             sum = sum + Real<C>(mantissa) * exp_of_minus<C>(z, exponent - unit);
         });
@@ -184,7 +196,8 @@ template <class R> __attribute__((noinline)) void weighted_log_sum(const R &row)
             const double scale = power_of_two(-power) * sign;
             const Real<C> value = log_of<C>({high(sum) * scale, low(sum) * scale});
             const double binary = power + unit;
-            log = high(Real<C>(origin) + (value + binary * ln_2_parts[0]) + Real<C>(binary * ln_2_parts[1]));
+            log = high(Real<C>(origin) + (value + binary * ln_2_parts[0]) +
+                       Real<C>(binary * ln_2_parts[1]));
         }
     }
     *row.result() = log;

@@ -39,22 +39,6 @@ template <int wanted, class V> INLINE auto folded(const Extremes<wanted, V> &of)
     return half;
 }
 
-template <int N, class C> INLINE C second_of(C *top, C *second) {
-    if constexpr (N > 1) {
-#pragma GCC unroll 8
-        for (int i = 0; i < N / 2; ++i) {
-            const C a = top[i], b = top[i + N / 2];
-            const C between = a < b ? a : b;
-            const C below = second[i] > second[i + N / 2] ? second[i] : second[i + N / 2];
-            second[i] = between > below ? between : below;
-            top[i] = a > b ? a : b;
-        }
-        return second_of<N / 2>(top, second);
-    } else {
-        return second[0];
-    }
-}
-
 // NaN is passed over, so an all-NaN row gives -inf and +inf.
 template <int wanted, class C> INLINE Range<C> row_range(const C *x, std::size_t n) {
     using V = Vec<C, 4 * sum_lanes<C>>; // four at a time: max has a latency of four cycles
@@ -70,12 +54,8 @@ template <int wanted, class C> INLINE Range<C> row_range(const C *x, std::size_t
         one.add(load<W>(x + i, part, -infinity<C>), load<W>(x + i, part, infinity<C>));
     });
     Range<C> range{reduce_max(one.max), 0, 0};
-    if constexpr ((wanted & wants_second) != 0) {
-        C top[W::lanes], second[W::lanes];
-        store(top, one.max);
-        store(second, one.second);
-        range.second = second_of<W::lanes>(top, second);
-    }
+    if constexpr ((wanted & wants_second) != 0)
+        range.second = reduce_second(one.max, one.second, range.max);
     if constexpr ((wanted & wants_min) != 0)
         range.min = -reduce_max(sub(broadcast<W>(C(0)), one.min));
     return range;

@@ -94,6 +94,8 @@ void vec_function(VecFn function, const C *a, const C *b, const C *c, std::size_
             return zero_where_at_most(va, vb, vc);
         case VecFn::reduce_max:
             return broadcast<V>(reduce_max(va));
+        case VecFn::reduce_second:
+            return broadcast<V>(reduce_second(max(va, vb), min(va, vb), reduce_max(max(va, vb))));
         case VecFn::load_part:
             return load_part<V>(a, count, b[0]);
         case VecFn::store_part:

@@ -1,5 +1,5 @@
-// Sums of arbitrary terms over a row, for gradients and losses: double lanes for float rows, pairs of
-// doubles for double rows. Lane i mod L as in rows/sum.hpp; same bits on every level.
+// Sums of arbitrary terms over a row, for gradients and losses: double lanes for float rows, pairs
+// of doubles for double rows. Lane i mod L as in rows/sum.hpp; same bits on every level.
 #pragma once
 #include "rows/range.hpp"
 

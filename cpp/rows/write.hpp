@@ -30,9 +30,10 @@ enum class Products {
     direct,  // by the processor, whose mode keeps subnormal numbers
 };
 
-// e -> e * factor * 2^-lift, rounded once: the factor has two limbs. `lowered`: they are 2^lift_bits
-// too large, so that nothing is lost near the smallest normal number; subnormal results are rounded
-// twice, which may cost them another quarter of an ULP. `direct`: the same where factors are tiny.
+// e -> e * factor * 2^-lift, rounded once: the factor has two limbs. `lowered`: they are
+// 2^lift_bits too large, so that nothing is lost near the smallest normal number; subnormal results
+// are rounded twice, which may cost them another quarter of an ULP. `direct`: the same where
+// factors are tiny.
 template <class C, Products products> struct Factor {
     C hi, lo, after = 1;
 

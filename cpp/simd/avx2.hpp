@@ -211,5 +211,17 @@ INLINE double reduce_max(F64 v) {
     return _mm_cvtsd_f64(_mm_max_sd(m, _mm_unpackhi_pd(m, m)));
 }
 
+INLINE float reduce_second(F32 v, F32 w, float m) {
+    const __m256 is_max = _mm256_cmp_ps(v.r, _mm256_set1_ps(m), _CMP_EQ_OQ);
+    const int mask = _mm256_movemask_ps(is_max);
+    const float rest = reduce_max(F32{_mm256_blendv_ps(v.r, w.r, is_max)});
+    return (mask & (mask - 1)) != 0 ? m : rest;
+}
+INLINE double reduce_second(F64 v, F64 w, double m) {
+    const __m256d is_max = _mm256_cmp_pd(v.r, _mm256_set1_pd(m), _CMP_EQ_OQ);
+    const int mask = _mm256_movemask_pd(is_max);
+    const double rest = reduce_max(F64{_mm256_blendv_pd(v.r, w.r, is_max)});
+    return (mask & (mask - 1)) != 0 ? m : rest;
+}
 } // namespace
 } // namespace softlane::SOFTLANE_ISA

@@ -175,6 +175,16 @@ INLINE F32 narrow(Vec<double, 16> v) {
     const __m512 low = _mm512_castps256_ps512(_mm512_cvtpd_ps(v.low.r));
     return {_mm512_insertf32x8(low, _mm512_cvtpd_ps(v.high.r), 1)};
 }
+INLINE float reduce_second(F32 v, F32 w, float m) {
+    const __mmask16 is_max = _mm512_cmp_ps_mask(v.r, _mm512_set1_ps(m), _CMP_EQ_OQ);
+    const float rest = _mm512_reduce_max_ps(_mm512_mask_mov_ps(v.r, is_max, w.r));
+    return (is_max & (is_max - 1)) != 0 ? m : rest;
+}
+INLINE double reduce_second(F64 v, F64 w, double m) {
+    const __mmask8 is_max = _mm512_cmp_pd_mask(v.r, _mm512_set1_pd(m), _CMP_EQ_OQ);
+    const double rest = _mm512_reduce_max_pd(_mm512_mask_mov_pd(v.r, is_max, w.r));
+    return (is_max & (is_max - 1)) != 0 ? m : rest;
+}
 INLINE float reduce_max(F32 v) { return _mm512_reduce_max_ps(v.r); }
 INLINE double reduce_max(F64 v) { return _mm512_reduce_max_pd(v.r); }
 

@@ -175,5 +175,16 @@ INLINE F32 narrow(Vec<double, 4> v) { return {vcvt_high_f32_f64(vcvt_f32_f64(v.l
 INLINE float reduce_max(F32 v) { return vmaxvq_f32(v.r); }
 INLINE double reduce_max(F64 v) { return vmaxvq_f64(v.r); }
 
+INLINE float reduce_second(F32 v, F32 w, float m) {
+    const uint32x4_t is_max = vceqq_f32(v.r, vdupq_n_f32(m));
+    const std::uint32_t count = vaddvq_u32(vshrq_n_u32(is_max, 31));
+    return count > 1 ? m : vmaxvq_f32(vbslq_f32(is_max, w.r, v.r));
+}
+INLINE double reduce_second(F64 v, F64 w, double m) {
+    const uint64x2_t is_max = vceqq_f64(v.r, vdupq_n_f64(m));
+    const std::uint64_t count = vaddvq_u64(vshrq_n_u64(is_max, 63));
+    return count > 1 ? m : vmaxvq_f64(vbslq_f64(is_max, w.r, v.r));
+}
+
 } // namespace
 } // namespace softlane::SOFTLANE_ISA

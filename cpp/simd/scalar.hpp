@@ -169,6 +169,18 @@ template <class T, int N> INLINE T largest(const T (&lane)[N]) {
 INLINE float reduce_max(F32 v) { return largest(v.r); }
 INLINE double reduce_max(F64 v) { return largest(v.r); }
 
+template <class V, class T> INLINE T second_lane(V v, V w, T m) {
+    int count = 0;
+    for (int i = 0; i < V::lanes; ++i)
+        if (v.r[i] == m) {
+            ++count;
+            v.r[i] = w.r[i];
+        }
+    return count > 1 ? m : largest(v.r);
+}
+INLINE float reduce_second(F32 v, F32 w, float m) { return second_lane(v, w, m); }
+INLINE double reduce_second(F64 v, F64 w, double m) { return second_lane(v, w, m); }
+
 } // namespace
 } // namespace softlane::SOFTLANE_ISA
 

@@ -142,6 +142,21 @@ INLINE double reduce_max(F64 v) {
     return _mm_cvtsd_f64(_mm_max_sd(v.r, _mm_unpackhi_pd(v.r, v.r)));
 }
 
+INLINE float reduce_second(F32 v, F32 w, float m) {
+    const __m128 is_max = _mm_cmpeq_ps(v.r, _mm_set1_ps(m));
+    const int mask = _mm_movemask_ps(is_max);
+    const float rest =
+        reduce_max(F32{_mm_or_ps(_mm_and_ps(is_max, w.r), _mm_andnot_ps(is_max, v.r))});
+    return (mask & (mask - 1)) != 0 ? m : rest;
+}
+INLINE double reduce_second(F64 v, F64 w, double m) {
+    const __m128d is_max = _mm_cmpeq_pd(v.r, _mm_set1_pd(m));
+    const int mask = _mm_movemask_pd(is_max);
+    const double rest =
+        reduce_max(F64{_mm_or_pd(_mm_and_pd(is_max, w.r), _mm_andnot_pd(is_max, v.r))});
+    return (mask & (mask - 1)) != 0 ? m : rest;
+}
+
 } // namespace
 } // namespace softlane::SOFTLANE_ISA
 

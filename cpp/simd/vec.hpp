@@ -29,6 +29,8 @@
 //   zero_where_at_most(v, a, b)  a <= b ? +0 : v; so NaN in a or b leaves v
 //   widen(v), narrow(v)        float to double, exactly; double to float
 //   reduce_max(v)              the largest lane; no lane is NaN
+//   reduce_second(v, w, m)     for w <= v lane by lane and m = reduce_max(v): the largest of all
+//                              lanes of v and w but one that is m
 #pragma once
 #include "simd/lanes.hpp"
 
@@ -134,6 +136,9 @@ template <int N> INLINE Vec<double, N> widen(Vec<float, N> v) {
 }
 template <int N> INLINE Vec<float, N> narrow(Vec<double, N> v) {
     return {narrow(v.low), narrow(v.high)};
+}
+template <class T, int N> INLINE T reduce_second(Vec<T, N> v, Vec<T, N> w, T m) {
+    return reduce_second(max(v.low, v.high), max(min(v.low, v.high), max(w.low, w.high)), m);
 }
 template <class T, int N> INLINE T reduce_max(Vec<T, N> v) {
     return reduce_max(max(v.low, v.high));
