@@ -9,7 +9,6 @@ namespace softlane {
 // How the rows of a loss are scored.
 struct LossOptions {
     const double *weight; // of each class; null: 1. Never null with probabilities or smoothing
-    double weight_sum;    // over the classes
     double smoothing;     // in [0, 1]
     double z_loss;        // coefficient of logsumexp^2
     double divisor, divisor_low; // two limbs: what the gradient of the loss is divided by,

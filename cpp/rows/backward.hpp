@@ -24,6 +24,21 @@ template <class C> struct Divided {
     }
 };
 
+// y[i] = function(i, part)
+template <class V, class C, class Function>
+INLINE void write_row(C *y, std::size_t n, Function function) {
+    V sum = broadcast<V>(C(0)); // NaN if any is
+    sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+        const V v = function(i, part);
+        sum = add(sum, v);
+        store(y + i, v, part);
+    });
+    C lane[V::lanes];
+    store(lane, sum);
+    if (const C total = fold<V::lanes>(lane); total != total)
+        unify_nan(y, n);
+}
+
 struct SoftmaxBackward {
     template <class C>
     static INLINE void row(const C *y, const C *grad, C *dx, std::size_t n, double t) {
@@ -34,10 +49,10 @@ struct SoftmaxBackward {
         });
         const C mean = static_cast<C>(high(dot.total()));
         const Divided<C> divided(t);
-        sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+        write_row<V>(dx, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
             const V g = load<V>(grad + i, part, C(0));
             const V p = load<V>(y + i, part, C(0));
-            store(dx + i, divided(mul(p, sub(g, broadcast<V>(mean)))), part);
+            return divided(mul(p, sub(g, broadcast<V>(mean))));
         });
     }
 };
@@ -60,10 +75,10 @@ struct LogSoftmaxBackward {
         const bool finite = high(total) - high(total) == 0;
         const Factor<C, Products::direct> product(finite ? total : Real<C>(high(sum.total())));
         const Divided<C> divided(t);
-        sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+        write_row<V>(dx, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
             const V log = load<V>(y + i, part, C(0)), g = load<V>(grad + i, part, C(0));
             const V p = zero_where_at_most(exp(log), log, broadcast<V>(exp.lowest));
-            store(dx + i, divided(sub(g, product(p))), part);
+            return divided(sub(g, product(p)));
         });
     }
 };

@@ -88,7 +88,9 @@ template <class R> struct Loss {
                    sums.weight * log;
         }
         const double near = high(loss), far = near - near == 0 ? near : plain();
-        if (excess.lift && far == 0)
+        if (far != far)
+            *row.result() = not_a_number<double>;
+        else if (excess.lift && far == 0)
             store_one(row.result(), (weight + high(sums.weight)) * high(excess.log), excess.lift);
         else
             *row.result() = far;
@@ -181,6 +183,8 @@ struct CrossEntropyWithGrad {
             excess = SOFTLANE_ISA::excess(row, sum);
         loss.store(excess);
         differentiate(row, loss, sum, excess, others, stats);
+        // Weights or probabilities that are not numbers.
+        stats.regular = high(stats.factor) - high(stats.factor) == 0;
         return stats;
     }
 

@@ -23,6 +23,13 @@ template <class C> __attribute__((noinline)) void fill(C *y, std::size_t n, C va
 
 template <class C> constexpr C not_a_number = static_cast<C>(__builtin_nan(""));
 
+// Whatever a NaN's sign and payload are, they become those of the one that is written elsewhere.
+template <class C> __attribute__((noinline)) void unify_nan(C *y, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i)
+        if (y[i] != y[i])
+            y[i] = not_a_number<C>;
+}
+
 // How the products of a row's exponentials with its factor are rounded.
 enum class Products {
     normal,  // none is subnormal

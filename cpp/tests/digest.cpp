@@ -149,49 +149,123 @@ struct Layout {
     bool axis_first, mask, temperature;
 };
 
-void softmax_rows(const KernelTable &table, DType dtype, const Layout &layout) {
+// An op with some of its options.
+struct Case {
+    const char *name;
+    Op op;
+    bool other, labels, weight;
+    double smoothing, z_loss;
+};
+constexpr Case cases[] = {
+    {"softmax", Op::softmax, false, false, false, 0, 0},
+    {"log_softmax", Op::log_softmax, false, false, false, 0, 0},
+    {"logsumexp", Op::logsumexp, false, false, false, 0, 0},
+    {"logsumexp_factors", Op::logsumexp, true, false, false, 0, 0},
+    {"softmax_backward", Op::softmax_backward, true, false, false, 0, 0},
+    {"log_softmax_backward", Op::log_softmax_backward, true, false, false, 0, 0},
+    {"cross_entropy", Op::cross_entropy, false, true, false, 0, 0},
+    {"cross_entropy_with_grad", Op::cross_entropy_with_grad, false, true, false, 0, 0},
+    {"cross_entropy_weighted", Op::cross_entropy_with_grad, false, true, true, 0, 0.01},
+    {"cross_entropy_smoothed", Op::cross_entropy_with_grad, false, true, true, 0.1, 0},
+    {"cross_entropy_probabilities", Op::cross_entropy_with_grad, true, false, true, 0.1, 0.01},
+};
+
+// Rows of many lengths, the same for all ops but for what they are used as.
+void rows(const KernelTable &table, const Case &of, DType dtype, const Layout &layout) {
     Hash hash;
     state = 4;
     const auto size = static_cast<std::ptrdiff_t>(dtype_size[static_cast<int>(dtype)]);
-    for (std::size_t n = 1; n <= 1100; n += n < 130 ? 1 : 97) {
-        const std::size_t rows = n < 130 ? 5 : 2;
-        std::vector<double> values(rows * n);
+    const bool log_probabilities = of.op == Op::log_softmax_backward;
+    const std::size_t every = of.op == Op::softmax ? 130 : 36; // lengths up to this one
+    for (std::size_t n = 1; n <= 1100; n += n < every ? 1 : 97) {
+        const std::size_t count = n < 130 ? 5 : 2;
+        const std::size_t total = count * n;
+        std::vector<double> values(total);
         for (double &v : values)
-            v = uniform(-1, 1) * (n % 3 == 0 ? 2 : 60) +
-                (n % 7 == 0 && dtype == DType::f32 ? 3e5 : 0);
+            v = uniform(-1, log_probabilities ? 0 : 1) * (n % 3 == 0 ? 2 : 60) +
+                (n % 7 == 0 && dtype == DType::f32 && !log_probabilities ? 3e5 : 0);
         if (n % 5 == 0)
             values[n / 2] = n % 2 ? __builtin_nan("") : -__builtin_inf();
         const Buffer x = elements(table, dtype, values);
         const Buffer y(x.size);
-        const Buffer where(rows * n);
-        for (std::size_t i = 0; i < rows * n; ++i)
+        const Buffer where(total);
+        for (std::size_t i = 0; i < total; ++i)
             where.bytes[i] = next_bits() % 4 != 0;
-        std::vector<double> temperature(rows, 1.0);
+        std::vector<double> temperature(count, 1.0);
         for (double &t : temperature)
             t = layout.temperature ? uniform(0.5, 3) : 1;
+        for (double &v : values)
+            v = uniform(of.labels || of.weight ? 0 : -1, 1);
+        const Buffer other = elements(table, dtype, values);
+        std::vector<std::int64_t> labels(count);
+        for (std::int64_t &label : labels)
+            label = static_cast<std::int64_t>(next_bits() % (n + 1)) - 1;
+        std::vector<double> weight(n), results(count), extra(count);
+        for (double &w : weight)
+            w = uniform(0, 2);
+        const LossOptions loss{of.weight ? weight.data() : nullptr, of.smoothing, of.z_loss, 3.0,
+                               0x1p-60, 5.0};
+
         const auto stride = static_cast<std::ptrdiff_t>(n);
-        const auto count = static_cast<std::ptrdiff_t>(rows);
+        const auto many = static_cast<std::ptrdiff_t>(count);
         Problem problem{};
-        problem.op = Op::softmax;
-        problem.x_dtype = problem.y_dtype = dtype;
-        problem.x = x.bytes.get();
-        problem.y = y.bytes.get();
+        problem.op = of.op;
+        problem.array[x_stream] = {x.bytes.get(), dtype, false};
+        if (of.other)
+            problem.array[other_stream] = {other.bytes.get(), dtype, false};
+        const bool writes = of.op != Op::logsumexp && of.op != Op::cross_entropy;
+        if (writes)
+            problem.array[y_stream] = {y.bytes.get(), dtype, false};
         problem.where = layout.mask ? where.bytes.get() : nullptr;
         problem.temperature = temperature.data();
+        problem.labels = of.labels ? labels.data() : nullptr;
+        problem.results = results.data();
+        problem.extra = extra.data();
+        problem.loss = &loss;
+        problem.keep_subnormals = of.other || of.weight;
         problem.outer_count = problem.inner_count = 1;
         const std::ptrdiff_t row = layout.axis_first ? 1 : stride,
-                             column = layout.axis_first ? count : 1;
-        problem.outer[0] = {rows, row * size, row * size, row, 1};
-        problem.inner[0] = {n, column * size, column * size, column, 0};
+                             column = layout.axis_first ? many : 1;
+        problem.outer[0] = {count, {row * size, 0, 0, row, 1, 1}};
+        problem.inner[0] = {n, {column * size, 0, 0, column, 0, 0}};
+        for (const Stream k : {other_stream, y_stream})
+            if (problem.array[k].data) {
+                problem.outer[0].stride[k] = row * size;
+                problem.inner[0].stride[k] = column * size;
+            }
         const Plan plan = make_plan(problem);
         const std::unique_ptr<char[]> workspace(new char[plan.workspace_bytes + 64]);
         char *aligned =
             workspace.get() + (64 - reinterpret_cast<std::uintptr_t>(workspace.get()) % 64) % 64;
         run(plan, table, aligned);
-        hash.add(y.bytes.get(), y.size);
+        if (writes)
+            hash.add(y.bytes.get(), y.size);
+        hash.add(results.data(), count * sizeof(double));
+        hash.add(extra.data(), count * sizeof(double));
     }
     print(table.isa,
-          std::string("softmax_") + dtype_name[static_cast<int>(dtype)] + "_" + layout.name, hash);
+          std::string("row_") + of.name + "_" + dtype_name[static_cast<int>(dtype)] + "_" +
+              layout.name,
+          hash);
+}
+
+template <class Functions>
+void logarithms(const char *isa, const char *name, const Functions &functions, double least,
+                double most) {
+    constexpr std::size_t n = 4001;
+    std::vector<double> v(n), high(n), low(n);
+    for (int type = 0; type < 2; ++type) {
+        state = 5;
+        for (double &w : v) {
+            const double at = uniform(least, most);
+            w = name[0] == 'l' ? std::ldexp(uniform(1, 2), static_cast<int>(at)) : at;
+        }
+        functions[type](v.data(), high.data(), low.data(), n);
+        Hash hash;
+        hash.add(high.data(), n * sizeof(double));
+        hash.add(low.data(), n * sizeof(double));
+        print(isa, std::string(name) + (type ? "_f64" : "_f32"), hash);
+    }
 }
 
 } // namespace
@@ -204,11 +278,17 @@ int main() {
         conversions(*table);
         exponential<float>(table->isa, "f32", table->exp.f32);
         exponential<double>(table->isa, "f64", table->exp.f64);
-        for (int d = 0; d < dtype_count; ++d)
-            for (const Layout &layout :
-                 {Layout{"rows", false, false, false}, Layout{"columns", true, false, false},
-                  Layout{"masked", false, true, false}, Layout{"temperature", false, false, true}})
-                softmax_rows(*table, static_cast<DType>(d), layout);
+        logarithms(table->isa, "log1p", table->log.log1p, -300, 60);
+        logarithms(table->isa, "exp_pair", table->log.exp, -700, 700);
+        for (const Case &of : cases)
+            for (int d = 0; d < dtype_count; ++d)
+                for (const Layout &layout :
+                     {Layout{"rows", false, false, false}, Layout{"columns", true, false, false},
+                      Layout{"masked", false, true, false},
+                      Layout{"temperature", false, false, true}})
+                    if (of.op == Op::softmax || d == static_cast<int>(DType::f64) ||
+                        d == static_cast<int>(DType::f32) || !layout.axis_first)
+                        rows(*table, of, static_cast<DType>(d), layout);
     }
     return 0;
 }
