@@ -10,19 +10,40 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-// v / T in two steps, none of which leaves the type, whatever T; exact for T = 1.
+// v / T: of float rows in doubles, of double rows in three factors none of which leaves the type,
+// whatever T: two powers of two and a reciprocal in two limbs. Exact for T = 1.
 template <class C> struct Divided {
-    C first, second;
+    double factor = 1, hi = 1, lo = 0;
+    bool unscaled;
 
-    INLINE explicit Divided(double t) {
-        const Careful<C> by = careful_for<C>(t, C(0));
-        first = by.factor;
-        second = static_cast<C>(static_cast<double>(by.factor) / by.temperature);
+    INLINE explicit Divided(double t) : unscaled(t == 1) {
+        if constexpr (sizeof(C) == 4) {
+            hi = 1 / t < infinity<double> ? 1 / t : 0x1.fp1023;
+        } else {
+            const Careful<double> by = careful_for<double>(t, 0.0);
+            const DoubleDouble inverse = reciprocal(DoubleDouble(by.temperature));
+            factor = by.factor;
+            hi = inverse.high * by.factor;
+            lo = inverse.low * by.factor;
+        }
     }
-    template <class V> INLINE V operator()(V v) const {
-        return mul(mul(v, broadcast<V>(first)), broadcast<V>(second));
+    INLINE Wide<C> operator()(Wide<C> v) const {
+        if (unscaled)
+            return v;
+        if constexpr (sizeof(C) == 4)
+            return mul(v, broadcast<Wide<C>>(hi));
+        else
+            return scaled(mul(v, broadcast<Wide<C>>(factor)), broadcast<Wide<C>>(hi),
+                          broadcast<Wide<C>>(lo));
     }
 };
+
+template <class C> INLINE Vec<C, sum_lanes<C>> from_wide(Wide<C> v) {
+    if constexpr (sizeof(C) == 4)
+        return narrow(v);
+    else
+        return v;
+}
 
 // y[i] = function(i, part)
 template <class V, class C, class Function>
@@ -47,12 +68,15 @@ struct SoftmaxBackward {
         sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
             dot.add_product(load_wide(y + i, part, C(0)), load_wide(grad + i, part, C(0)));
         });
-        const C mean = static_cast<C>(high(dot.total()));
+        const Real<C> total = dot.total();
+        const Wide<C> mean = broadcast<Wide<C>>(high(total)), rest = broadcast<Wide<C>>(low(total));
         const Divided<C> divided(t);
         write_row<V>(dx, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            const V g = load<V>(grad + i, part, C(0));
-            const V p = load<V>(y + i, part, C(0));
-            return divided(mul(p, sub(g, broadcast<V>(mean))));
+            const Wide<C> g = load_wide(grad + i, part, C(0)), p = load_wide(y + i, part, C(0));
+            Wide<C> d = sub(g, mean);
+            if constexpr (sizeof(C) == 8)
+                d = sub(d, rest);
+            return from_wide<C>(divided(mul(p, d)));
         });
     }
 };
@@ -73,12 +97,18 @@ struct LogSoftmaxBackward {
         const double unit = power_of_two(-ExpKernel<C>::bias);
         const Real<C> total = sum.total() * real<C>({inverse.high * unit, inverse.low * unit});
         const bool finite = high(total) - high(total) == 0;
-        const Factor<C, Products::direct> product(finite ? total : Real<C>(high(sum.total())));
+        const Factor<double, Products::direct> product(
+            finite ? DoubleDouble(high(total), low(total)) : DoubleDouble(high(sum.total())));
         const Divided<C> divided(t);
         write_row<V>(dx, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            const V log = load<V>(y + i, part, C(0)), g = load<V>(grad + i, part, C(0));
-            const V p = zero_where_at_most(exp(log), log, broadcast<V>(exp.lowest));
-            return divided(sub(g, product(p)));
+            const V log = load<V>(y + i, part, C(0));
+            const V e = zero_where_at_most(exp(log), log, broadcast<V>(exp.lowest));
+            Wide<C> p;
+            if constexpr (sizeof(C) == 4)
+                p = mul(widen(e), broadcast<Wide<C>>(high(total)));
+            else
+                p = product(e);
+            return from_wide<C>(divided(sub(load_wide(grad + i, part, C(0)), p)));
         });
     }
 };

@@ -138,9 +138,10 @@ template <class C> INLINE Real<C> quotient(double a, double b, const Careful<C> 
     if constexpr (sizeof(C) == 4) {
         return (a - b) * f * f / by.temperature;
     } else {
-        const double rough = (a - b) * f * f;
-        if (!(magnitude(rough) < infinity<double>))
-            return rough;
+        if (!(magnitude(a - b) < infinity<double>)) // the quotient may be finite
+            return (a * 0.0625 - b * 0.0625) * f * f / (by.temperature * 0.0625);
+        if (!(magnitude((a - b) * f * f) < infinity<double>))
+            return (a - b) * f * f;
         const DoubleDouble d = two_sum(a, -b);
         return DoubleDouble(d.high * f * f, d.low * f * f) / by.temperature;
     }

@@ -16,8 +16,8 @@ namespace softlane::SOFTLANE_ISA {
 namespace {
 
 // Relative errors of the unevaluated sums, in units of 2^-24 (2^-53), swept by tests/test_log.py.
-template <class C> constexpr double log1p_bound = sizeof(C) == 4 ? 0.01 : 0.1;
-template <class C> constexpr double exp_bound = sizeof(C) == 4 ? 0.01 : 0.1;
+template <class C> constexpr double log1p_bound = sizeof(C) == 4 ? 0.003 : 0.015;
+template <class C> constexpr double exp_bound = sizeof(C) == 4 ? 0.0003 : 0.2;
 
 // r^2 (-1/2 + r/3 - r^2/4 ...) up to r^terms
 template <int terms> INLINE double log_series(double r) {

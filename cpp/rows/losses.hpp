@@ -138,10 +138,10 @@ struct CrossEntropy {
 template <class C> struct GradientStats {
     bool ignored = false, regular = false;
     std::ptrdiff_t label = -1;
-    Real<C> factor = 0.0; // of the exponentials
-    double target = 0;    // the gradient of the label's class
-    int lift = 0;         // both are to be multiplied by 2^-lift
-    double unit = 0;      // of class_weights: 1 / (T divisor)
+    Real<C> factor = 0.0;          // of the exponentials
+    double target = 0;             // the gradient of the label's class
+    int lift = 0, target_lift = 0; // to be multiplied by 2^-lift
+    double unit = 0;               // of class_weights: 1 / (T divisor)
 };
 
 struct CrossEntropyWithGrad {
@@ -196,9 +196,12 @@ struct CrossEntropyWithGrad {
         if (!stats.regular)
             return fill(row.y, row.n, not_a_number<C>);
         const LossOptions &options = *row.rows->loss;
+        // Beyond this a probability that is not 0 has a normal result, and lowered() may not be
+        // used.
+        const bool huge = stats.unit >= (sizeof(C) == 4 ? 0x1p26 : 0x1p55);
         if (row.other || options.smoothing != 0)
             write_spread(row, stats);
-        else if (options.weight || options.z_loss != 0)
+        else if (options.weight || options.z_loss != 0 || huge)
             write_products<Products::direct>(row, stats);
         else if (stats.lift == 0 && is_shallow(row) &&
                  high(stats.factor) >= (sizeof(C) == 4 ? 0x1p-100 : 0x1p-900))
@@ -206,7 +209,7 @@ struct CrossEntropyWithGrad {
         else
             write_products<Products::lowered>(row, stats);
         if (stats.label >= 0)
-            store_one(row.y + stats.label, stats.target, stats.lift);
+            store_one(row.y + stats.label, stats.target, stats.target_lift);
     }
 
 private:
@@ -227,8 +230,9 @@ private:
         const double t = row.scaling.temperature;
         const Real<C> divisor = real<C>({options.divisor, options.divisor_low});
         const bool wide = sizeof(C) == 4 || (t > 0x1p-900 && t < 0x1p900);
-        const Real<C> over =
-            wide ? reciprocal(Real<C>(t) * divisor) : Real<C>(1 / (t * options.divisor));
+        Real<C> over = wide ? reciprocal(Real<C>(t) * divisor) : Real<C>(1 / (t * options.divisor));
+        if (high(over) > 0x1.fp1023) // infinite: the largest number gives the limit, and no NaN
+            over = 0x1.fp1023;
         Real<C> z = 0.0; // the z-loss' share of V
         if (options.z_loss != 0)
             z = Real<C>(2 * options.z_loss * high(LogSumExp::log_sum(row, excess)) *
@@ -237,7 +241,7 @@ private:
         stats.unit = high(over);
         Real<C> p = 0.0, rest = 0.0; // of the label, of the others
         if (others) {
-            stats.lift = excess.lift;
+            stats.lift = stats.target_lift = excess.lift;
             const Real<C> one_and_odds = excess.lift ? Real<C>(1.0) : Real<C>(1.0) + excess.odds;
             p = reciprocal(one_and_odds);
             rest = excess.odds * p; // lifted
@@ -256,11 +260,9 @@ private:
             return;
         Real<C> target = Real<C>(0.0) - Real<C>(loss.weight) * rest; // never -0
         if (loss.spread || options.z_loss != 0) {
-            if (stats.lift) { // nothing beside the other terms
-                target = 0.0;
-                stats.factor = stats.factor * Real<C>(power_of_two(-stats.lift));
-                stats.lift = 0;
-            }
+            if (stats.lift)
+                target = 0.0; // it is nothing beside the other terms
+            stats.target_lift = 0;
             target = target + (loss.sums.weight + z) * p;
             if (loss.spread)
                 target = target - Real<C>(options.smoothing / static_cast<double>(row.n) *

@@ -235,6 +235,8 @@ struct LogSumExp {
                            : stats.regular ? high(log_sum(row, stats.excess))
                                            : irregular_log(row);
         *row.result() = log;
+        if (stats.excess.lift && row.range.max == 0)
+            store_one(row.result(), high(stats.excess.log), stats.excess.lift);
         if (double *extra = row.extra()) // the sign
             *extra = log != log ? log : log > -infinity<double> ? 1 : 0;
         return {};
@@ -249,7 +251,7 @@ struct LogSumExp {
         by.temperature = row.scaling.temperature;
         const double max = widened(row.range.max);
         const Real<C> whole = by.temperature == 1 ? Real<C>(max) : quotient<C>(max, 0, by);
-        return excess.lift ? whole : whole + excess.log;
+        return whole + excess.log * Real<C>(power_of_two(-excess.lift));
     }
 };
 

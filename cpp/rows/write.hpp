@@ -39,25 +39,28 @@ enum class Products {
 
 // e -> e * factor * 2^-lift, rounded once: the factor has two limbs. `lowered`: they are
 // 2^lift_bits too large, so that nothing is lost near the smallest normal number; subnormal results
-// are rounded twice, which may cost them another quarter of an ULP. `direct`: the same where
-// factors are tiny.
+// are rounded twice, which may cost them another quarter of an ULP. `direct`: likewise where
+// factors are tiny, and the other way round where they are huge.
 template <class C, Products products> struct Factor {
-    C hi, lo, after = 1;
+    C hi, lo, after;
 
     INLINE explicit Factor(Real<C> factor, int lift = 0) {
         int exponent = products == Products::lowered ? lift_bits<C> : 0;
-        if constexpr (products == Products::direct)
-            if (magnitude(high(factor)) < (sizeof(C) == 4 ? 0x1p-90 : 0x1p-900) || lift) {
+        if constexpr (products == Products::direct) {
+            const double size = magnitude(high(factor));
+            if (size < (sizeof(C) == 4 ? 0x1p-90 : 0x1p-900) || lift != 0)
                 exponent = lift_bits<C>;
-                after = static_cast<C>(power_of_two(-lift_bits<C>));
-            }
-        const double up = power_of_two(exponent - lift);
-        const double h = high(factor) * up;
+            else if (size > (sizeof(C) == 4 ? 0x1p90 : 0x1p900))
+                exponent = -lift_bits<C>;
+        }
+        after = static_cast<C>(power_of_two(-exponent));
+        const double up = power_of_two(exponent - lift), h = high(factor) * up;
         hi = static_cast<C>(h);
-        lo = static_cast<C>(h - hi);
-        if constexpr (sizeof(C) == 8)
+        if constexpr (sizeof(C) == 4)
+            lo = static_cast<C>(h - hi);
+        else
             lo = low(factor) * up;
-        if (magnitude(h) == infinity<double> || magnitude(hi) == infinity<C>)
+        if (!(magnitude(h) < infinity<double>) || !(magnitude(hi) < infinity<C>))
             lo = 0;
     }
     template <class V> INLINE V operator()(V e) const {

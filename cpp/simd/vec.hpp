@@ -20,11 +20,10 @@
 //                              2^-20 ULP, for results in 2^-90 ... 2^100 (2^-900 ... 2^900)
 //   lookup(table, z)           the entry, of eight, that the low bits of z choose
 //   add_to_exponent(t, z)      bits of t + (bits of z << (mantissa bits - 3)), as integers
-//   lowered(y)                 y * 2^-100 (doubles: 2^-200), for 0 <= y <= 2^101 (2^201), to
-//   nearest
-//                              even where the result is subnormal. No subnormal number goes through
-//                              floating-point arithmetic: it takes 100 times as long on some
-//                              processors, and the kernels' FP mode flushes it to zero
+//   lowered(y)                 y * 2^-100 (doubles: 2^-200), for 0 <= y <= 2^126 (2^1022), to
+//                              nearest even where the result is subnormal. No subnormal number goes
+//                              through floating-point arithmetic: it takes 100 times as long on
+//                              some processors, and the kernels' FP mode flushes it to zero
 //   product_rest(a, b)         a * b - mul(a, b), exactly, where neither underflows
 //   zero_where_at_most(v, a, b)  a <= b ? +0 : v; so NaN in a or b leaves v
 //   widen(v), narrow(v)        float to double, exactly; double to float

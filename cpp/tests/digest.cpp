@@ -203,8 +203,8 @@ void rows(const KernelTable &table, const Case &of, DType dtype, const Layout &l
         std::vector<double> weight(n), results(count), extra(count);
         for (double &w : weight)
             w = uniform(0, 2);
-        const LossOptions loss{of.weight ? weight.data() : nullptr, of.smoothing, of.z_loss, 3.0,
-                               0x1p-60, 5.0};
+        const LossOptions loss{
+            of.weight ? weight.data() : nullptr, of.smoothing, of.z_loss, 3.0, 0x1p-60, 5.0};
 
         const auto stride = static_cast<std::ptrdiff_t>(n);
         const auto many = static_cast<std::ptrdiff_t>(count);
