@@ -18,6 +18,8 @@ FACTS = _core._exp_facts()
 DEPTH = {"float16": 18.0, "bfloat16": 93.0, "float32": 104.0, "float64": 746.0}
 SUBNORMAL = {"float16": 14, "bfloat16": 126, "float32": 126, "float64": 1022}
 LN2 = np.log(2.0)
+TEMPERATURES = [0.7, 1 / 3, 0.05, 1.5, 3.0, 100.0, 1e-3, 1e4, 1e-10, 1e10, 1e-30, 1e30]
+EXTREME = [1e-37, 1e-40, 1e-45, 1e38, 1e50, 1e-50, 1e300, 1e-300, 1.7e308, 5e-324]
 THREADS = 2
 np.empty(2**24, np.uint8)  # glibc keeps what is smaller than the largest release: no page faults
 # The kernel's exponentials carry a constant factor; here exp(x) is 1 over it.
@@ -84,8 +86,12 @@ def on_levels(
     return results
 
 
-def errors_by_level(results: dict[str, np.ndarray], exact: np.ndarray) -> dict[str, np.ndarray]:
-    """Each level's errors in ULP; asserts that the levels with FMA have the same bits."""
+def errors_by_level(
+    results: dict[str, np.ndarray],
+    exact: np.ndarray,
+    measure: Callable[[np.ndarray, np.ndarray], np.ndarray] = ulp_error,
+) -> dict[str, np.ndarray]:
+    """Each level's errors, in ULP; asserts that the levels with FMA have the same bits."""
     errors: dict[str, np.ndarray] = {}
     for name, result in results.items():
         bits = result.view(f"u{result.itemsize}")
@@ -93,7 +99,7 @@ def errors_by_level(results: dict[str, np.ndarray], exact: np.ndarray) -> dict[s
         twin = next(twins, None)
         if name in FMA_LEVELS[1:] and FMA_LEVELS[0] in errors:
             assert twin == FMA_LEVELS[0], f"{name} has other bits"
-        errors[name] = ulp_error(result, exact) if twin is None else errors[twin]
+        errors[name] = measure(result, exact) if twin is None else errors[twin]
     return errors
 
 
@@ -249,3 +255,111 @@ FAMILIES: dict[str, Callable[[np.dtype, np.random.Generator], Iterator[Rows]]] =
     "infinite": _infinite,
     "masked": _masked,
 }
+
+
+def _margins(dtype: np.dtype, rng: np.random.Generator) -> Iterator[Rows]:
+    """Every margin from the maximum to all the others, until the loss of the maximum is 0."""
+    for n in (*range(2, 17), 1000):
+        count = 2000 if n <= 16 else 150
+        below = (DEPTH[dtype.name] * 1.02 + 4) * rng.random((count, 1)) ** rng.choice(
+            [1, 3], count
+        )[:, None]
+        x = -below - rng.exponential(rng.choice([0.01, 3], (count, 1)), (count, n))
+        x[:, 0] = 0
+        x += rng.choice([0, 1], (count, 1)) * rng.uniform(-30, 30, (count, 1))
+        yield Rows(rng.permuted(x, axis=1).astype(dtype))
+
+
+def _tiny_rest(dtype: np.dtype, rng: np.random.Generator) -> Iterator[Rows]:
+    """One maximum above many equal elements, whose sum is what a probability lacks of 1."""
+    for n in (17, 100, 4097, 65537):
+        for below in rng.uniform(1, DEPTH[dtype.name], 12):
+            x = np.full((2, n), -below)
+            x[[0, 1], rng.integers(n, size=2)] = 0
+            x[1] += rng.uniform(-30, 30)
+            yield Rows(x.astype(dtype))
+
+
+def _tied_maximum(dtype: np.dtype, rng: np.random.Generator) -> Iterator[Rows]:
+    """2 to 16 maxima far above the rest, and among as many again that are almost as large."""
+    for ties in (*range(2, 9), 16):
+        x = -rng.uniform(0, DEPTH[dtype.name], (300, 1)) - rng.random((300, 2 * ties + 5))
+        x[:, :ties] = 0
+        x[::2, ties : 2 * ties] = -1e-3 * rng.random((150, ties))
+        x += rng.choice([0, 1], (300, 1)) * rng.uniform(-30, 30, (300, 1))
+        yield Rows(rng.permuted(x, axis=1).astype(dtype))
+
+
+def _close_runner_up(dtype: np.dtype, rng: np.random.Generator) -> Iterator[Rows]:
+    """A second element 1 to 2^12 ULP below the maximum."""
+    for n in (2, 3, 17):
+        top = (rng.choice([-1, 1], 3000) * 2.0 ** rng.uniform(-20, 6, 3000)).astype(dtype)
+        spacing = np.abs(np.spacing(top)).astype(np.float64)
+        x = np.repeat(top.astype(np.float64)[:, None], n, axis=1)
+        x[:, 1] -= np.rint(2.0 ** rng.uniform(0, 12, 3000)) * spacing
+        x[:, 2:] -= DEPTH[dtype.name] * rng.random((3000, n - 2))
+        yield Rows(rng.permuted(x, axis=1).astype(dtype))
+
+
+def _far_below(dtype: np.dtype, rng: np.random.Generator) -> Iterator[Rows]:
+    """Differences to the maximum from the end of the exponential's domain to the largest number."""
+    most = np.log2(65504.0 if dtype == np.float16 else 2.0**127)
+    for n in (2, 3, 33):
+        below = 2.0 ** rng.uniform(np.log2(DEPTH[dtype.name]), most, (1000, n))
+        top = rng.choice([0.0, 1.0, -50.0, 1e3], (1000, 1))
+        below[:, 0] = 0
+        yield Rows(rng.permuted(top - below, axis=1).astype(dtype))
+
+
+# Rows that are sure of their maximum, or not at all sure: what a logarithm near 1 is hard for.
+CONFIDENT: dict[str, Callable[[np.dtype, np.random.Generator], Iterator[Rows]]] = {
+    "margins": _margins,
+    "tiny_rest": _tiny_rest,
+    "tied_maximum": _tied_maximum,
+    "close_runner_up": _close_runner_up,
+    "far_below": _far_below,
+}
+
+
+def tempered(dtype: np.dtype, temperature: float, rng: np.random.Generator) -> np.ndarray:
+    """Rows of 3 logits whose quotients by the temperature are ordinary; far from 0 as well."""
+    facts = np.finfo(dtype)
+    limit = FACTS[dtype.name]["limit"]
+    near = [s * rng.standard_normal((2000, 3)) for s in (1, 40)]
+    quotient = np.concatenate([c + d for c in (0, 1000, -limit, limit, 1e6) for d in near])
+    with np.errstate(over="ignore"):
+        return np.clip(quotient * temperature, facts.min, facts.max).astype(dtype)
+
+
+# Search
+
+
+def worst_row(x: np.ndarray, error: np.ndarray) -> str:
+    """What a failure needs to be repeated: the row in hex, shortened, and its error."""
+    row = np.unravel_index(np.argmax(error), error.shape)[0]
+    values = [float(v).hex() for v in x[row][:20]]
+    return f"{error[row].max():.3f} ULP, n = {x.shape[1]}, x = {values}"
+
+
+def climb(
+    error: Callable[[np.ndarray], np.ndarray], x: np.ndarray, steps: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Hill-climbing: each row keeps a random change of one of its elements when its error grows.
+
+    `error` gives the largest error of each row; it is asked for len(x) * (steps + 1) rows. Returns
+    the last rows and their errors.
+    """
+    x = x.copy()
+    every = np.arange(len(x))
+    worst = error(x)
+    for _ in range(steps):
+        trial = x.copy()
+        column = rng.integers(x.shape[1], size=len(x))
+        old = x[every, column]
+        ulps = np.rint(2.0 ** rng.uniform(0, 16, len(x)) * rng.choice([-1, 1], len(x)))
+        jump = LN2 * rng.integers(-3, 4, len(x)) * (rng.random(len(x)) < 0.2)
+        trial[every, column] = old + ulps * np.spacing(old) + jump
+        found = error(trial)
+        better = found > worst
+        x[better], worst[better] = trial[better], found[better]
+    return x, worst

@@ -23,6 +23,23 @@ CPP = ROOT / "cpp"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FUNCTIONS = [name for name in softlane.__all__ if callable(getattr(softlane, name))]
 
+ROW = "temperature=1.0, where=None, dtype=None, out=None"
+LOSS = (
+    "(logits, targets, /, axis=-1, *, weight=None, ignore_index=-100, label_smoothing=0.0, "
+    "temperature=1.0, z_loss=0.0, reduction='mean'"
+)
+SIGNATURES = {
+    "cross_entropy": f"{LOSS})",
+    "cross_entropy_with_grad": f"{LOSS}, out=None)",
+    "log_softmax": f"(x, /, axis=-1, *, {ROW})",
+    "log_softmax_backward": "(grad, y, /, axis=-1, *, temperature=1.0, out=None)",
+    "logsumexp": "(x, /, axis=-1, *, b=None, keepdims=False, return_sign=False, where=None, "
+    "dtype=None, out=None)",
+    "show_config": "() -> 'dict[str, Any]'",
+    "softmax": f"(x, /, axis=-1, *, {ROW})",
+    "softmax_backward": "(grad, y, /, axis=-1, *, temperature=1.0, out=None)",
+}
+
 # What each folder of cpp/ may include: the table in cpp/README.md, as patterns.
 INTRINSICS = r"[a-z]+intrin\.h|arm_neon\.h|cstddef|cstdint"
 ALLOWED = {
@@ -95,14 +112,15 @@ def api_page() -> str:
     return (ROOT / "docs" / "api.md").read_text()
 
 
-def run_doctest(text: str, name: str) -> doctest.TestResults:
-    names = {"np": np, "softlane": softlane}
+def run_doctest(text: str, name: str, names: dict[str, object]) -> doctest.TestResults:
+    """Run the session in `text`, which reads and writes the variables in `names`."""
     test = doctest.DocTestParser().get_doctest(text, names, name, name, 0)
+    test.globs = names  # not a copy
     runner = doctest.DocTestRunner(
         optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE, verbose=False
     )
     output: list[str] = []
-    runner.run(test, out=output.append)
+    runner.run(test, out=output.append, clear_globs=False)
     result = runner.summarize(verbose=False)
     assert result.failed == 0, "".join(output)
     return result
@@ -112,15 +130,20 @@ def run_doctest(text: str, name: str) -> doctest.TestResults:
 def test_docstring_examples(name: str) -> None:
     doc = inspect.getdoc(getattr(softlane, name))
     assert doc is not None
-    assert run_doctest(doc, name).attempted > 0
+    assert run_doctest(doc, name, {}).attempted > 0
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_page_examples(path: pathlib.Path) -> None:
-    blocks = re.findall(r"^```(?:python|pycon)\n(.*?)^```$", path.read_text(), re.M | re.S)
-    if path.name == "README.md":
-        assert blocks
-    run_doctest("\n".join(blocks), path.name)
+    """Every Python block of a page runs, in order: sessions as doctests, the others as code."""
+    names: dict[str, object] = {"np": np, "softlane": softlane}
+    blocks = re.findall(r"^```(?:py\w*)\n(.*?)^```$", path.read_text(), re.M | re.S)
+    for block in blocks:
+        if ">>>" in block:
+            run_doctest(block, path.name, names)
+        else:
+            exec(compile(block, path.name, "exec"), names)
+    assert blocks or path.name not in {"README.md", "index.md", "recipes.md"}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -132,9 +155,9 @@ def test_docstring_is_numpydoc(name: str) -> None:
     assert [error for error in found if error[0] not in allowed] == []
 
 
-def test_signature_of_softmax() -> None:
-    signature = str(inspect.signature(softlane.softmax))
-    assert signature == "(x, /, axis=-1, *, temperature=1.0, where=None, dtype=None, out=None)"
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_signature(name: str) -> None:
+    assert str(inspect.signature(getattr(softlane, name))) == SIGNATURES[name]
 
 
 def test_stubs_match_the_extension(tmp_path: pathlib.Path) -> None:
@@ -153,5 +176,6 @@ def test_stubs_match_the_extension(tmp_path: pathlib.Path) -> None:
 def test_no_paths_of_a_machine() -> None:
     """Nothing that is shipped names a home folder or an absolute path of a build machine."""
     texts = [*source_files(), *PAGES, *ROOT.glob("src/softlane/*.py*"), ROOT / "pyproject.toml"]
+    texts += ROOT.glob("examples/*.py")
     found = [path for path in texts if re.search(r"/(home|root|Users|work)/\w", path.read_text())]
     assert found == []

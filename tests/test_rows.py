@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 from flint import arb, ctx
 from helpers import promised_ulp
-from reference import FACTS, FAMILIES, LN2, Rows, long_double
+from reference import (
+    EXTREME,
+    FAMILIES,
+    TEMPERATURES,
+    Rows,
+    climb,
+    long_double,
+    tempered,
+    worst_row,
+)
 
 import softlane
 from softlane._oracle import softmax_reference, ulp_error
@@ -36,13 +44,6 @@ def cases(family: str, dtype: type) -> list[Case]:
     return [Case(rows, softmax_reference(rows.x, where=rows.where)) for rows in every]
 
 
-def worst_row(x: np.ndarray, error: np.ndarray) -> str:
-    """What a failure needs to be repeated: the row in hex, shortened, and its error."""
-    row = np.unravel_index(np.argmax(error), error.shape)[0]
-    values = [float(v).hex() for v in x[row][:20]]
-    return f"{error[row].max():.3f} ULP, n = {x.shape[1]}, x = {values}"
-
-
 @EVERY_TYPE
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rows(family, dtype, isa, tmp_path, record_property) -> None:
@@ -60,30 +61,6 @@ def test_rows(family, dtype, isa, tmp_path, record_property) -> None:
     assert worst <= promised_ulp(np.dtype(dtype)), row
     if family in ORDINARY:
         assert counts[EDGES[:-1] >= 2].sum() <= counts.sum() * 1e-4, histogram
-
-
-def climb(
-    error: Callable[[np.ndarray], np.ndarray], x: np.ndarray, steps: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Hill-climbing: each row keeps a random change of one of its elements when its error grows.
-
-    `error` gives the largest error of each row; it is asked for len(x) * (steps + 1) rows. Returns
-    the last rows and their errors.
-    """
-    x = x.copy()
-    every = np.arange(len(x))
-    worst = error(x)
-    for _ in range(steps):
-        trial = x.copy()
-        column = rng.integers(x.shape[1], size=len(x))
-        old = x[every, column]
-        ulps = np.rint(2.0 ** rng.uniform(0, 16, len(x)) * rng.choice([-1, 1], len(x)))
-        jump = LN2 * rng.integers(-3, 4, len(x)) * (rng.random(len(x)) < 0.2)
-        trial[every, column] = old + ulps * np.spacing(old) + jump
-        found = error(trial)
-        better = found > worst
-        x[better], worst[better] = trial[better], found[better]
-    return x, worst
 
 
 @EVERY_TYPE
@@ -106,23 +83,14 @@ def test_no_worse_row_is_found_by_climbing(steps, dtype, isa, record_property) -
     assert max(found.values()) <= promised_ulp(np.dtype(dtype)), found
 
 
-TEMPERATURES = [0.7, 1 / 3, 0.05, 1.5, 3.0, 100.0, 1e-3, 1e4, 1e-10, 1e10, 1e-30, 1e30]
-EXTREME = [1e-37, 1e-40, 1e-45, 1e38, 1e50, 1e-50, 1e300, 1e-300, 1.7e308, 5e-324]
-
-
 @EVERY_TYPE
 @pytest.mark.parametrize("temperatures", [TEMPERATURES, EXTREME], ids=["usual", "extreme"])
 def test_temperature(temperatures, dtype, isa, record_property) -> None:
     """Softmax of the real quotient x / T, T for all rows or one for each; far from 0 as well."""
     rng = np.random.default_rng(6)
-    facts = np.finfo(dtype)
-    limit = FACTS[np.dtype(dtype).name]["limit"]
     worst, row = 0.0, ""
     for t in temperatures:
-        near = [s * rng.standard_normal((2000, 3)) for s in (1, 40)]
-        quotient = np.concatenate([c + d for c in (0, 1000, -limit, limit, 1e6) for d in near])
-        with np.errstate(over="ignore"):
-            logits = np.clip(quotient * t, facts.min, facts.max).astype(dtype)
+        logits = tempered(np.dtype(dtype), t, rng)
         for temperature in (t, t * rng.uniform(0.5, 1, len(logits))):
             exact = softmax_reference(logits, temperature=temperature)
             error = ulp_error(softlane.softmax(logits, temperature=temperature), exact)

@@ -56,12 +56,17 @@ INLINE constexpr DoubleDouble operator+(DoubleDouble a, DoubleDouble b) {
 }
 INLINE constexpr DoubleDouble operator-(DoubleDouble a) { return {-a.high, -a.low}; }
 INLINE constexpr DoubleDouble operator-(DoubleDouble a, DoubleDouble b) { return a + -b; }
+INLINE constexpr bool splits(double a) { return a < 0x1p970 && a > -0x1p970; }
 INLINE constexpr DoubleDouble operator*(DoubleDouble a, DoubleDouble b) {
+    if (!(splits(a.high) && splits(b.high) && splits(a.high * b.high)))
+        return a.high * b.high;
     const DoubleDouble p = two_product(a.high, b.high);
     return fast_two_sum(p.high, p.low + (a.high * b.low + a.low * b.high));
 }
 INLINE constexpr DoubleDouble reciprocal(DoubleDouble a) {
     const double r = 1 / a.high;
+    if (!(splits(r) && splits(a.high)))
+        return r;
     const DoubleDouble p = two_product(r, a.high);
     return {r, (((1 - p.high) - p.low) - r * a.low) * r};
 }

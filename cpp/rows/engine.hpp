@@ -138,7 +138,7 @@ template <class C> INLINE Real<C> quotient(double a, double b, const Careful<C> 
     if constexpr (sizeof(C) == 4) {
         return (a - b) * f * f / by.temperature;
     } else {
-        if (!(magnitude(a - b) < infinity<double>)) // the quotient may be finite
+        if (!(magnitude(a) < 0x1p1020 && magnitude(b) < 0x1p1020)) // the difference may overflow
             return (a * 0.0625 - b * 0.0625) * f * f / (by.temperature * 0.0625);
         if (!(magnitude((a - b) * f * f) < infinity<double>))
             return (a - b) * f * f;
@@ -176,7 +176,7 @@ INLINE Excess<typename R::C> excess(const R &row, const Stats<typename R::C> &s)
     const DoubleDouble others = s.sum - DoubleDouble(static_cast<double>(s.top_exponential));
     constexpr DoubleDouble scale{ExpConstants<C>::scale, ExpConstants<C>::scale_low};
     constexpr DoubleDouble inverse = reciprocal(scale);
-    constexpr double unit = 1 / static_cast<double>(std::uint64_t{1} << ExpKernel<C>::bias);
+    const double unit = power_of_two(-ExpKernel<C>::bias);
     if constexpr (sizeof(C) == 4)
         result.odds = others.high * (inverse.high * unit) * e;
     else

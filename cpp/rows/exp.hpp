@@ -32,15 +32,15 @@ constexpr double exp_limit = 131072.0; // 2^17
 // 0.62. The sweeps of tests/test_exp.py fail if the bound is exceeded or stale.
 template <class C> struct ExpKernel;
 template <> struct ExpKernel<float> {
-    static constexpr int bias = 30;        // e, and s p, are normal down to 2^(shift - clamp_bits)
-    static constexpr int clamp_bits = 152; // x further below is raised to there: softmax is 0
+    static constexpr int bias = 60;        // e, and s p, are normal down to 2^(shift - clamp_bits)
+    static constexpr int clamp_bits = 182; // x further below is raised to there: softmax is 0
     static constexpr double least = 0x1p-122; // 2^(bias - clamp_bits)
     static constexpr double bound_ulp = 0.63;
     static constexpr double worst_input = 556.4757080078125;
 };
 template <> struct ExpKernel<double> {
-    static constexpr int bias = 60;
-    static constexpr int clamp_bits = 1077;
+    static constexpr int bias = 110;
+    static constexpr int clamp_bits = 1127;
     static constexpr double least = 0x1p-1017;
     static constexpr double bound_ulp = 0.65;
     static constexpr double worst_input = -49254.47222908687;

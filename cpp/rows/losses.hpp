@@ -229,8 +229,7 @@ private:
         const Real<C> total = real<C>(sum.sum);
         const double t = row.scaling.temperature;
         const Real<C> divisor = real<C>({options.divisor, options.divisor_low});
-        const bool wide = sizeof(C) == 4 || (t > 0x1p-900 && t < 0x1p900);
-        Real<C> over = wide ? reciprocal(Real<C>(t) * divisor) : Real<C>(1 / (t * options.divisor));
+        Real<C> over = reciprocal(Real<C>(t) * divisor);
         if (high(over) > 0x1.fp1023) // infinite: the largest number gives the limit, and no NaN
             over = 0x1.fp1023;
         Real<C> z = 0.0; // the z-loss' share of V

@@ -31,7 +31,7 @@ template <int N, class T> INLINE T fold(T *lane) {
 template <class C> struct CompensatedLanes {
     static constexpr int lanes = sum_lanes<C>;
     using V = Vec<C, lanes>;
-    V start = broadcast<V>(static_cast<C>(2ull << ExpKernel<C>::bias));
+    V start = broadcast<V>(static_cast<C>(power_of_two(ExpKernel<C>::bias + 1)));
     V high = start;
     V low = broadcast<V>(C(0));
 

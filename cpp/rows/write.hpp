@@ -21,6 +21,8 @@ template <class C> __attribute__((noinline)) void fill(C *y, std::size_t n, C va
     });
 }
 
+template <class C>
+constexpr C greatest = sizeof(C) == 4 ? C(0x1.fffffep127) : C(0x1.fffffffffffffp1023);
 template <class C> constexpr C not_a_number = static_cast<C>(__builtin_nan(""));
 
 // Whatever a NaN's sign and payload are, they become those of the one that is written elsewhere.
@@ -60,8 +62,11 @@ template <class C, Products products> struct Factor {
             lo = static_cast<C>(h - hi);
         else
             lo = low(factor) * up;
-        if (!(magnitude(h) < infinity<double>) || !(magnitude(hi) < infinity<C>))
+        if (!(magnitude(hi) < infinity<C>)) {
             lo = 0;
+            if (magnitude(high(factor)) < infinity<double>) // its products with 0 are 0
+                hi = h < 0 ? -greatest<C> : greatest<C>;
+        }
     }
     template <class V> INLINE V operator()(V e) const {
         const V y = scaled(e, broadcast<V>(hi), broadcast<V>(lo));

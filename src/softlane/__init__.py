@@ -4,9 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from softlane._core import __version__, softmax
+from softlane._core import (
+    __version__,
+    cross_entropy,
+    cross_entropy_with_grad,
+    log_softmax,
+    log_softmax_backward,
+    logsumexp,
+    softmax,
+    softmax_backward,
+)
 
-__all__ = ["__version__", "show_config", "softmax"]
+__all__ = [
+    "__version__",
+    "cross_entropy",
+    "cross_entropy_with_grad",
+    "log_softmax",
+    "log_softmax_backward",
+    "logsumexp",
+    "show_config",
+    "softmax",
+    "softmax_backward",
+]
 
 
 def show_config() -> dict[str, Any]:

@@ -1,157 +1,55 @@
-"""The oracle: softmax in higher precision, and the distance to it in ULPs.
+"""The oracle: softmax and its logarithm in higher precision, ten bits or more beyond the input's.
 
-Shared by the tests and the benchmark, so that both measure with one ruler; imports numpy alone.
-float16, bfloat16 and float32 rows are computed in float64; float64 rows in a long double that must
-be wider than double, from arguments kept in two limbs: a single rounding of ``x - max`` near -700
-would already cost a third of a ULP of the result.
+Shared by the tests and the benchmark, so that both hold results against one truth; imports numpy
+alone. float16, bfloat16 and float32 are computed in float64; float64, bool and integers in a long
+double that must be wider than double (NotImplementedError elsewhere), from arguments kept in two
+limbs: a single rounding of ``x - max`` near -700 would already cost a third of a ULP of the result.
+Near a probability of 1 the logarithm keeps its digits, as the maximum is left out of the sum.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["softmax_reference", "two_product", "two_sum", "ulp", "ulp_error", "wide_float"]
+from softlane._ulp import Reals, two_product, two_sum, ulp, ulp_error, wide_float
 
-Reals: TypeAlias = npt.NDArray[np.floating[Any]]
-Exact: TypeAlias = "Reals | tuple[Reals, Reals]"
+__all__ = [
+    "Axis",
+    "Shifted",
+    "axes",
+    "divisor",
+    "log_of_softmax",
+    "log_of_sum",
+    "log_softmax_reference",
+    "logsumexp_reference",
+    "reals",
+    "shifted",
+    "softmax_reference",
+    "two_product",
+    "two_sum",
+    "ulp",
+    "ulp_error",
+    "wide_float",
+]
 
-# (smallest normal number, distance from 1 to the next number); np.finfo does not know bfloat16.
-_FORMATS = {
-    "float16": (2.0**-14, 2.0**-10),
-    "bfloat16": (2.0**-126, 2.0**-7),
-    "float32": (2.0**-126, 2.0**-23),
-    "float64": (2.0**-1022, 2.0**-52),
-}
-_EXPONENT_BITS = np.int64(0x7FF0_0000_0000_0000)
-
-
-def wide_float() -> type[np.longdouble]:
-    """Return the long double of this platform, which must be wider than double.
-
-    Raises
-    ------
-    NotImplementedError
-        If long double is double here, as on Windows and on Apple's arm64.
-    """
-    if np.finfo(np.longdouble).nmant <= np.finfo(np.float64).nmant:
-        raise NotImplementedError(
-            "oracle: float64 results are judged in long double, which is no wider than double on "
-            "this platform (use x86-64 or aarch64 Linux)"
-        )
-    return np.longdouble
-
-
-def two_sum(a: Reals, b: Reals) -> tuple[Reals, Reals]:
-    """Return the rounded `a` + `b` and its exact rounding error (Knuth, TAOCP 2, 4.2.2)."""
-    total = a + b
-    part = total - a
-    return total, (a - (total - part)) + (b - part)
-
-
-def two_product(a: Reals, b: Reals) -> tuple[Reals, Reals]:
-    """Return the rounded `a` * `b` and its exact rounding error (Dekker 1971)."""
-    product = a * b
-    a_high, a_low = _halves(a)
-    b_high, b_low = _halves(b)
-    return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
-
-
-def _halves(a: Reals) -> tuple[Reals, Reals]:
-    """Split `a` into two numbers of half its digits, whose products are exact (Veltkamp 1968)."""
-    digits = np.finfo(a.dtype).nmant + 1
-    scaled = a * a.dtype.type(2.0 ** ((digits + 1) // 2) + 1)
-    high = scaled - (scaled - a)
-    return high, a - high
-
-
-def ulp(exact: Exact, dtype: npt.DTypeLike) -> npt.NDArray[np.float64]:
-    """Return the spacing of `dtype` in each exact value's binade, that of subnormals below them.
-
-    Parameters
-    ----------
-    exact : float64 or long double array, or a pair of arrays
-        The values; a pair ``(high, low)`` stands for the unrounded sum ``high + low``.
-    dtype : dtype
-        float16, bfloat16, float32 or float64: the format whose spacing is asked for.
-
-    Returns
-    -------
-    float64 array
-        Powers of two; inf where `exact` is NaN or infinite.
-    """
-    smallest_normal, epsilon = _FORMATS[np.dtype(dtype).name]
-    high, low = exact if isinstance(exact, tuple) else (np.asarray(exact), None)
-    floor = high.astype(np.float64, copy=False)
-    if low is not None or high.dtype != np.float64:
-        # Rounding to double may have reached the next power of two; the binade is the exact one.
-        rest = (high - floor) + (0 if low is None else low)
-        beyond = (rest != 0) & (np.signbit(rest) != np.signbit(floor))
-        floor = np.where(beyond, np.nextafter(floor, 0), floor)
-    power = (floor.view(np.int64) & _EXPONENT_BITS).view(np.float64)
-    spacing: npt.NDArray[np.float64] = np.maximum(power, smallest_normal) * epsilon
-    return spacing
-
-
-def ulp_error(result: npt.ArrayLike, exact: Exact) -> npt.NDArray[np.float64]:
-    """Return the distance of each result to the exact value, in ULPs of the result's dtype there.
-
-    Parameters
-    ----------
-    result : array_like
-        float16, bfloat16, float32 or float64.
-    exact : float64 or long double array, or a pair of arrays
-        The truth in a format wider than `result`; a pair ``(high, low)`` stands for the unrounded
-        sum. For subnormal float64 results use long double: `low` cannot lie below 2**-1074.
-
-    Returns
-    -------
-    float64 array
-        Never NaN: 0 where both are NaN or the same infinity; inf where only one of them is NaN
-        or infinite.
-
-    Raises
-    ------
-    TypeError
-        If `exact` is no wider than `result`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> ulp_error(np.float32([1.0, np.nan]), np.array([1.0 - 2**-24, 0.5]))
-    array([ 1., inf])
-    """
-    result = np.asarray(result)
-    high, low = exact if isinstance(exact, tuple) else (np.asarray(exact), None)
-    if low is None and np.finfo(high.dtype).eps >= _FORMATS[result.dtype.name][1]:
-        raise TypeError(f"ulp_error: exact is {high.dtype}, no wider than result ({result.dtype})")
-    with np.errstate(invalid="ignore", over="ignore"):  # signalling NaN as well
-        got = result.astype(high.dtype)
-        distance = got - high
-        if low is not None:
-            distance = distance - low
-        error = np.asarray(np.abs(distance) / ulp(exact, result.dtype), np.float64)
-    unclear = np.isnan(error)  # wherever one of the two is NaN, or exact is infinite
-    if unclear.any():
-        same = (np.isnan(got) & np.isnan(high)) | (got == high)
-        error = np.where(unclear, np.where(same, 0.0, np.inf), error)
-    return error
+Axis: TypeAlias = int | tuple[int, ...] | None
 
 
 def softmax_reference(
     x: npt.ArrayLike,
-    axis: int | tuple[int, ...] | None = -1,
+    axis: Axis = -1,
     temperature: npt.ArrayLike = 1.0,
     where: npt.ArrayLike | None = None,
 ) -> Reals:
-    """Return the softmax of `x` along `axis`, ten bits or more beyond the precision of `x`.
+    """Return the softmax of `x` along `axis`.
 
     Parameters
     ----------
     x : array_like
-        float16, bfloat16, float32 (computed in float64); float64, bool, integers (long double).
+        The logits.
     axis : int, tuple of ints or None
         As for `softlane.softmax`.
     temperature : array_like
@@ -165,40 +63,165 @@ def softmax_reference(
     float64 or long double array
         The shape of `x`. A row whose kept elements hold NaN or +inf, or are all -inf, is NaN there;
         a row that keeps nothing is 0.
-
-    Raises
-    ------
-    NotImplementedError
-        For float64, bool and integers where long double is no wider than double.
     """
-    x = np.asarray(x)
-    narrow = x.dtype.name in ("float16", "bfloat16", "float32")
-    real = np.float64 if narrow else wide_float()
-    with np.errstate(invalid="ignore"):  # signalling NaN
-        values: Reals = x.astype(np.float64).astype(real, copy=False)
-    keep = None if where is None else np.asarray(where, bool)
-    if keep is not None:
-        values = np.where(keep, values, real(-np.inf))
-    divisor: Reals = np.asarray(temperature, np.float64).astype(real)
-    if axis is not None and 0 < divisor.ndim < values.ndim:
-        rows = tuple(np.delete(values.shape, axis))
-        divisor = np.expand_dims(np.broadcast_to(divisor, rows), axis)
+    row = shifted(x, axis, temperature, where)
+    y = row.e / (1 + row.others)
+    return y if where is None else np.where(where, y, y.dtype.type(0))
+
+
+def log_softmax_reference(
+    x: npt.ArrayLike,
+    axis: Axis = -1,
+    temperature: npt.ArrayLike = 1.0,
+    where: npt.ArrayLike | None = None,
+) -> Reals:
+    """Return the logarithm of the softmax of `x` along `axis`, accurate relative to each element.
+
+    Parameters
+    ----------
+    x, axis, temperature, where
+        As for `softmax_reference`.
+
+    Returns
+    -------
+    float64 or long double array
+        The shape of `x`. +0 for a certain class, NaN where the softmax is NaN, -inf for elements
+        that take no part.
+    """
+    y = log_of_softmax(shifted(x, axis, temperature, where))
+    return y if where is None else np.where(where, y, y.dtype.type(-np.inf))
+
+
+def logsumexp_reference(
+    x: npt.ArrayLike,
+    axis: Axis = -1,
+    b: npt.ArrayLike | None = None,
+    where: npt.ArrayLike | None = None,
+) -> tuple[Reals, Reals]:
+    """Return the logarithm of the magnitude of the sum of ``b * exp(x)``, and the sum's sign.
+
+    Parameters
+    ----------
+    x : array_like
+        The exponents.
+    axis : int, tuple of ints or None
+        As for `softlane.logsumexp`.
+    b : array_like, optional
+        Factors that broadcast against `x`, taken at their float64 values; one that is 0 drops its
+        element whatever that holds.
+    where : array_like of bool, optional
+        Elements that take part.
+
+    Returns
+    -------
+    log, sign : float64 or long double arrays
+        Without the reduced axes; -inf and 0 for a sum of 0. Terms that cancel each other, and a
+        maximum that cancels the logarithm of the rest, cost relative accuracy.
+    """
+    if b is None:
+        row = shifted(x, axis, 1.0, where)
+        log = log_of_sum(row)
+        sign = np.where(np.isnan(log), log, (log > -np.inf).astype(log.dtype))
+    else:
+        values = reals(x, where)
+        factors = np.asarray(b, np.float64).astype(values.dtype)
+        values = np.where(factors == 0, values.dtype.type(-np.inf), values)
+        with np.errstate(all="ignore"):
+            size = values + np.log(np.abs(factors))
+            top = np.max(size, axis=axis, keepdims=True, initial=values.dtype.type(-np.inf))
+            shift = np.where(np.isfinite(top), np.rint(top), 0)
+            high, low = two_sum(values, -shift)
+            root = np.exp(high / 2)  # exp(high) itself overflows beside a tiny factor
+            term = factors * root * root
+            term = np.where(values == -np.inf, 0, term + term * np.where(np.isfinite(low), low, 0))
+            total = np.sum(term, axis=axis, keepdims=True)
+            log, sign = shift + np.log(np.abs(total)), np.sign(total)
+    reduced = axes(axis, log.ndim)
+    return np.squeeze(log, reduced), np.squeeze(sign, reduced)
+
+
+class Shifted(NamedTuple):
+    """Rows less their maximum, ``(x - top) / T``, and what follows from them."""
+
+    top: Reals  # keeps the reduced axes; -inf for a row that keeps nothing
+    divisor: Reals  # T
+    high: Reals  # (x - top) / T is high + low
+    low: Reals
+    e: Reals  # its exponential
+    others: Reals  # the sum of e without one maximum; keeps the axes; NaN where top is not finite
+
+
+def shifted(
+    x: npt.ArrayLike, axis: Axis, temperature: npt.ArrayLike, where: npt.ArrayLike | None
+) -> Shifted:
+    """Return the rows of `x` less their maximum; those that take no part are -inf."""
+    values = reals(x, where)
+    real = values.dtype.type
+    t: Reals = divisor(temperature, axis, values.shape).astype(real)
+    low: Reals = np.zeros((), real)
     with np.errstate(all="ignore"):
         top = np.max(values, axis=axis, keepdims=True, initial=real(-np.inf))
-        if narrow:
-            y = np.exp((values - top) / divisor)
+        if real is np.float64:
+            high = (values - top) / t
+            e = np.exp(high)
         else:
-            high, low = _quotient(*two_sum(values, -top), divisor)
-            y = np.exp(high)
-            y = y + y * np.where(np.isfinite(low), low, 0)
-        y = y / np.sum(y, axis=axis, keepdims=True)
-    return y if keep is None else np.where(keep, y, real(0))
+            absent = values == -np.inf  # arithmetic with infinities is slow
+            high, low = _quotient(*two_sum(np.where(absent, top, values), -top), t)
+            low = np.where(np.isfinite(low), low, 0)
+            e = np.exp(high)
+            high, e = np.where(absent, real(-np.inf), high), np.where(absent, 0, e + e * low)
+        tied = high == 0
+        others = np.sum(e, axis=axis, keepdims=True, where=~tied)
+        others = others + (np.sum(tied, axis=axis, keepdims=True) - 1)
+        others = np.where(np.isfinite(top), others, real(np.nan))
+    return Shifted(top, t, high, low, e, others)
 
 
-def _quotient(high: Reals, low: Reals, divisor: Reals) -> tuple[Reals, Reals]:
-    """Return ``(high + low) / divisor`` in two limbs."""
-    if np.all(divisor == 1):
+def log_of_sum(row: Shifted) -> Reals:
+    """Return the logarithm of the sum of ``exp(x / T)``; keeps the reduced axes."""
+    log: Reals = np.where(
+        np.isfinite(row.top), row.top / row.divisor + np.log1p(row.others), row.top
+    )
+    return log
+
+
+def log_of_softmax(row: Shifted) -> Reals:
+    """Return the logarithm of the softmax of shifted rows."""
+    with np.errstate(all="ignore"):
+        y: Reals = 0 - ((np.log1p(row.others) - row.high) - row.low)
+    return y
+
+
+def _quotient(high: Reals, low: Reals, by: Reals) -> tuple[Reals, Reals]:
+    """Return ``(high + low) / by`` in two limbs."""
+    if np.all(by == 1):
         return high, low
-    quotient = high / divisor
-    product, error = two_product(quotient, divisor)
-    return quotient, (((high - product) - error) + low) / divisor
+    quotient = high / by
+    product, error = two_product(quotient, by)
+    return quotient, (((high - product) - error) + low) / by
+
+
+def reals(x: npt.ArrayLike, where: npt.ArrayLike | None = None) -> Reals:
+    """Return `x` in the type to compute in, -inf where it takes no part."""
+    x = np.asarray(x)
+    real = np.float64 if x.dtype.name in ("float16", "bfloat16", "float32") else wide_float()
+    with np.errstate(invalid="ignore"):  # signalling NaN
+        values: Reals = x.astype(np.float64).astype(real, copy=False)
+    return values if where is None else np.where(where, values, real(-np.inf))
+
+
+def divisor(
+    temperature: npt.ArrayLike, axis: Axis, shape: tuple[int, ...]
+) -> npt.NDArray[np.float64]:
+    """Return the temperature so that it broadcasts against an array of that shape."""
+    t = np.asarray(temperature, np.float64)
+    if axis is not None and 0 < t.ndim < len(shape):
+        rows = tuple(np.delete(shape, axis))
+        t = np.expand_dims(np.broadcast_to(t, rows), axis)
+    return t
+
+
+def axes(axis: Axis, ndim: int) -> tuple[int, ...]:
+    """Return the axes as numbers from 0."""
+    every = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return tuple(a % ndim for a in every)
