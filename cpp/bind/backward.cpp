@@ -12,6 +12,7 @@ namespace {
 constexpr unsigned keywords = 1u << axis | 1u << temperature | 1u << out;
 
 py::object array_call(const char *function, Op op, const Arguments &arguments) {
+    const CallerEnvironment caller;
     const auto input = [&](int i, const char *what) {
         return floating(function, private_view(array(as_array(function, what, arguments.array[i]))),
                         i == 0 ? "grad has " : "y has ");

@@ -67,6 +67,7 @@ struct Result {
 };
 
 Result array_call(const char *function, const Arguments &arguments, bool with_grad) {
+    const CallerEnvironment caller;
     const py::object logits_object =
         floating(function, private_view(array(as_array(function, "logits", arguments.array[0]))));
     PyArrayObject *logits = array(logits_object);

@@ -32,6 +32,7 @@ struct Logarithms {
 };
 
 Logarithms array_call(const Arguments &arguments) {
+    const CallerEnvironment caller;
     const char *function = signature.name;
     const py::object x_object =
         floating(function, private_view(array(as_array(function, "x", arguments.array[0]))));

@@ -104,6 +104,7 @@ PyObject *plain_call(Op op, const Arguments &arguments) {
 }
 
 py::object array_call(const char *function, Op op, const Arguments &arguments) {
+    const CallerEnvironment caller;
     const py::object x_object =
         floating(function, private_view(array(as_array(function, "x", arguments.array[0]))));
     PyArrayObject *x = array(x_object);

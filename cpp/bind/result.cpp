@@ -94,7 +94,9 @@ MaskedArgument::MaskedArgument(const char *function, PyObject *given, PyObject *
 py::object MaskedArgument::masked(const py::object &result, const py::object &result_mask) const {
     py::dict options;
     options["mask"] = result_mask;
-    options["fill_value"] = original.attr("fill_value");
+    const py::object fill = original.attr("_fill_value"); // None: numpy's default for the dtype
+    if (!fill.is_none())
+        options["fill_value"] = fill;
     return py::module_::import("numpy.ma").attr("MaskedArray")(result, **options);
 }
 

@@ -10,31 +10,37 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-// v / T: of float rows in doubles, of double rows in three factors none of which leaves the type,
-// whatever T: two powers of two and a reciprocal in two limbs. Exact for T = 1.
+// v / T: of float rows in doubles, of double rows by a reciprocal in two limbs, or where that would
+// leave the type by three factors that do not. Exact for T = 1.
 template <class C> struct Divided {
-    double factor = 1, hi = 1, lo = 0;
-    bool unscaled;
+    enum { not_at_all, once, by_limbs, by_factors } how;
+    double hi, lo = 0, factor = 1;
 
-    INLINE explicit Divided(double t) : unscaled(t == 1) {
+    INLINE explicit Divided(double t) : hi(1 / t) {
+        how = t == 1 ? not_at_all : once;
         if constexpr (sizeof(C) == 4) {
-            hi = 1 / t < infinity<double> ? 1 / t : 0x1.fp1023;
-        } else {
+            if (!(hi < infinity<double>))
+                hi = greatest<double>;
+        } else if (how != not_at_all && is_moderate<double>(t)) {
+            const DoubleDouble inverse = reciprocal(DoubleDouble(t));
+            how = by_limbs;
+            hi = inverse.high;
+            lo = inverse.low;
+        } else if (how != not_at_all) {
             const Careful<double> by = careful_for<double>(t, 0.0);
-            const DoubleDouble inverse = reciprocal(DoubleDouble(by.temperature));
+            how = by_factors;
             factor = by.factor;
-            hi = inverse.high * by.factor;
-            lo = inverse.low * by.factor;
+            hi = by.factor / by.temperature;
         }
     }
     INLINE Wide<C> operator()(Wide<C> v) const {
-        if (unscaled)
+        if (how == not_at_all)
             return v;
-        if constexpr (sizeof(C) == 4)
-            return mul(v, broadcast<Wide<C>>(hi));
-        else
-            return scaled(mul(v, broadcast<Wide<C>>(factor)), broadcast<Wide<C>>(hi),
-                          broadcast<Wide<C>>(lo));
+        if (how == by_limbs)
+            return scaled(v, broadcast<Wide<C>>(hi), broadcast<Wide<C>>(lo));
+        if (how == by_factors)
+            v = mul(v, broadcast<Wide<C>>(factor));
+        return mul(v, broadcast<Wide<C>>(hi));
     }
 };
 

@@ -60,6 +60,14 @@ INLINE double power_of_two(int exponent) { // of a normal double
     return v;
 }
 
+// v * 2^exponent, for any exponent; 0 far below the smallest normal number
+INLINE double moved(double v, int exponent) {
+    if (exponent < -1000)
+        return exponent < -2000 ? 0 : v * 0x1p-1000 * power_of_two(exponent + 1000);
+    return exponent > 1000 ? v * 0x1p1000 * power_of_two(exponent > 2000 ? 1000 : exponent - 1000)
+                           : v * power_of_two(exponent);
+}
+
 INLINE int binade(double v) { // of a normal, positive double
     std::uint64_t u;
     __builtin_memcpy(&u, &v, sizeof u);

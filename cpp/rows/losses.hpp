@@ -110,7 +110,7 @@ private:
     INLINE double plain() const {
         double loss = weight != 0 ? weight * high(distance(target)) : 0;
         if (spread)
-            loss += high(sums.distance);
+            loss += high(sums.distance) / by.temperature;
         return loss;
     }
 };
@@ -138,10 +138,11 @@ struct CrossEntropy {
 template <class C> struct GradientStats {
     bool ignored = false, regular = false;
     std::ptrdiff_t label = -1;
-    Real<C> factor = 0.0;          // of the exponentials
-    double target = 0;             // the gradient of the label's class
-    int lift = 0, target_lift = 0; // to be multiplied by 2^-lift
-    double unit = 0;               // of class_weights: 1 / (T divisor)
+    // Each to be multiplied by 2^-lift:
+    Real<C> factor = 0.0; // of the exponentials
+    double target = 0;    // the gradient of the label's class
+    double unit = 0;      // 1 / (T divisor)
+    int lift = 0, target_lift = 0, unit_lift = 0;
 };
 
 struct CrossEntropyWithGrad {
@@ -198,7 +199,8 @@ struct CrossEntropyWithGrad {
         const LossOptions &options = *row.rows->loss;
         // Beyond this a probability that is not 0 has a normal result, and lowered() may not be
         // used.
-        const bool huge = stats.unit >= (sizeof(C) == 4 ? 0x1p26 : 0x1p55);
+        const bool huge =
+            binade(magnitude(stats.unit)) - stats.unit_lift >= (sizeof(C) == 4 ? 26 : 55);
         if (row.other || options.smoothing != 0)
             write_spread(row, stats);
         else if (options.weight || options.z_loss != 0 || huge)
@@ -227,20 +229,25 @@ private:
         using C = typename R::C;
         const LossOptions &options = loss.options;
         const Real<C> total = real<C>(sum.sum);
+        // 1 / (T divisor), where T may be any number.
         const double t = row.scaling.temperature;
-        const Real<C> divisor = real<C>({options.divisor, options.divisor_low});
-        Real<C> over = reciprocal(Real<C>(t) * divisor);
-        if (high(over) > 0x1.fp1023) // infinite: the largest number gives the limit, and no NaN
-            over = 0x1.fp1023;
+        Careful<C> by;
+        by.temperature = t;
+        if (!(t > 0x1p-200 && t < 0x1p200))
+            by = careful_for<C>(t, C(0));
+        const Real<C> over =
+            reciprocal(Real<C>(by.temperature) * real<C>({options.divisor, options.divisor_low}));
+        stats.unit = high(over);
+        stats.unit_lift = -2 * binade(static_cast<double>(by.factor));
         Real<C> z = 0.0; // the z-loss' share of V
         if (options.z_loss != 0)
             z = Real<C>(2 * options.z_loss * high(LogSumExp::log_sum(row, excess)) *
                         (options.divisor / options.z_divisor));
         const Real<C> v = Real<C>(loss.weight) + loss.sums.weight + z;
-        stats.unit = high(over);
         Real<C> p = 0.0, rest = 0.0; // of the label, of the others
+        stats.lift = stats.target_lift = stats.unit_lift;
         if (others) {
-            stats.lift = stats.target_lift = excess.lift;
+            stats.lift = stats.target_lift += excess.lift;
             const Real<C> one_and_odds = excess.lift ? Real<C>(1.0) : Real<C>(1.0) + excess.odds;
             p = reciprocal(one_and_odds);
             rest = excess.odds * p; // lifted
@@ -259,9 +266,9 @@ private:
             return;
         Real<C> target = Real<C>(0.0) - Real<C>(loss.weight) * rest; // never -0
         if (loss.spread || options.z_loss != 0) {
-            if (stats.lift)
+            if (stats.target_lift != stats.unit_lift)
                 target = 0.0; // it is nothing beside the other terms
-            stats.target_lift = 0;
+            stats.target_lift = stats.unit_lift;
             target = target + (loss.sums.weight + z) * p;
             if (loss.spread)
                 target = target - Real<C>(options.smoothing / static_cast<double>(row.n) *
@@ -293,13 +300,16 @@ private:
         using C = typename R::C;
         using V = Vec<C, sum_lanes<C>>;
         const Factor<C, Products::direct> product(stats.factor, stats.lift);
+        const Wide<C> unit =
+            broadcast<Wide<C>>(moved(stats.unit, product.exponent - stats.unit_lift));
+        const V after = broadcast<V>(product.after);
         sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            const Wide<C> v = mul(class_weights(row, i, part), broadcast<Wide<C>>(stats.unit));
-            const V p = product(without_least(load<V>(row.y + i, part, C(0))));
+            const Wide<C> v = mul(class_weights(row, i, part), unit);
+            const V p = product.before(without_least(load<V>(row.y + i, part, C(0))));
             if constexpr (sizeof(C) == 4)
-                store(row.y + i, sub(p, narrow(v)), part);
+                store(row.y + i, mul(sub(p, narrow(v)), after), part);
             else
-                store(row.y + i, sub(p, v), part);
+                store(row.y + i, mul(sub(p, v), after), part);
         });
     }
 };

@@ -47,9 +47,9 @@ template <class C> struct WideSum {
         const DoubleDouble sum = fold<lanes>(lane);
         // Infinities leave no valid low part.
         const double plain = fold<lanes>(h);
-        const bool finite = plain - plain == 0;
+        const bool valid = sum.high - sum.high == 0;
         if constexpr (sizeof(C) == 8)
-            return finite ? sum : DoubleDouble(plain);
+            return valid ? sum : DoubleDouble(plain);
     }
 };
 

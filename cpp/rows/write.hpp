@@ -44,32 +44,35 @@ enum class Products {
 // are rounded twice, which may cost them another quarter of an ULP. `direct`: likewise where
 // factors are tiny, and the other way round where they are huge.
 template <class C, Products products> struct Factor {
+    int exponent = 0; // the limbs are 2^exponent too large, and so is before()
     C hi, lo, after;
 
     INLINE explicit Factor(Real<C> factor, int lift = 0) {
-        int exponent = products == Products::lowered ? lift_bits<C> : 0;
-        if constexpr (products == Products::direct) {
-            const double size = magnitude(high(factor));
-            if (size < (sizeof(C) == 4 ? 0x1p-90 : 0x1p-900) || lift != 0)
-                exponent = lift_bits<C>;
-            else if (size > (sizeof(C) == 4 ? 0x1p90 : 0x1p900))
-                exponent = -lift_bits<C>;
-        }
+        constexpr bool is_float = sizeof(C) == 4;
+        const double size = magnitude(high(factor));
+        const int power = (size > 0 ? binade(size) : 0) - lift;
+        if (products == Products::lowered)
+            exponent = lift_bits<C>;
+        else if (products == Products::direct && power < (is_float ? -90 : -900))
+            exponent = lift_bits<C>;
+        else if (products == Products::direct && power > (is_float ? 30 : 850))
+            exponent = is_float ? -120 : -400;
         after = static_cast<C>(power_of_two(-exponent));
-        const double up = power_of_two(exponent - lift), h = high(factor) * up;
+        const double h = moved(high(factor), exponent - lift);
         hi = static_cast<C>(h);
-        if constexpr (sizeof(C) == 4)
-            lo = static_cast<C>(h - hi);
-        else
-            lo = low(factor) * up;
+        lo = static_cast<C>(is_float ? h - static_cast<double>(hi)
+                                     : moved(low(factor), exponent - lift));
         if (!(magnitude(hi) < infinity<C>)) {
             lo = 0;
-            if (magnitude(high(factor)) < infinity<double>) // its products with 0 are 0
+            if (size < infinity<double>) // its products with 0 are 0
                 hi = h < 0 ? -greatest<C> : greatest<C>;
         }
     }
+    template <class V> INLINE V before(V e) const {
+        return scaled(e, broadcast<V>(hi), broadcast<V>(lo));
+    }
     template <class V> INLINE V operator()(V e) const {
-        const V y = scaled(e, broadcast<V>(hi), broadcast<V>(lo));
+        const V y = before(e);
         if constexpr (products == Products::normal)
             return y;
         else if constexpr (products == Products::lowered)

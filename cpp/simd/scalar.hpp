@@ -2,8 +2,9 @@
 // loop over them, which a compiler may vectorise as it likes: no result depends on it. The contract
 // is in simd/vec.hpp.
 #pragma once
-// One copy of the exponential for all kernels, or this would be the largest level of all.
+// One copy of the large functions for all kernels, or this would be the largest level of all.
 #define EXP_INLINE __attribute__((noinline))
+#define WIDE_INLINE __attribute__((noinline))
 #include "simd/basic.hpp"
 
 namespace softlane::SOFTLANE_ISA {
@@ -54,7 +55,7 @@ INLINE F64 native_broadcast(double s) {
 }
 
 template <class V, class E>
-INLINE V load_lanes(const E *p, std::size_t n, typename V::Scalar fill) {
+WIDE_INLINE V load_lanes(const E *p, std::size_t n, typename V::Scalar fill) {
     V y = native_broadcast(fill);
     for (std::size_t i = 0; i < n; ++i) {
         E e;
@@ -73,7 +74,7 @@ INLINE F64 native_load_part(const double *p, std::size_t n, double fill) {
 }
 
 template <class E, class T, int N>
-INLINE void native_store_part(E *p, const Vec<T, N> &v, std::size_t n) {
+WIDE_INLINE void native_store_part(E *p, const Vec<T, N> &v, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
         E e;
         from_float(v.r[i], e);
@@ -141,18 +142,18 @@ template <class C, class Bits> INLINE C lowered_lane(C y, Bits exponent_unit) {
         return float_of(static_cast<Bits>(bits_of(y + limit) - bits_of(limit)));
     return float_of(static_cast<Bits>(bits_of(y) - lift_bits<C> * exponent_unit));
 }
-INLINE F32 lowered(F32 y) {
+WIDE_INLINE F32 lowered(F32 y) {
     return lanes_of<F32>([&](int i) { return lowered_lane(y.r[i], std::uint32_t{1} << 23); });
 }
-INLINE F64 lowered(F64 y) {
+WIDE_INLINE F64 lowered(F64 y) {
     return lanes_of<F64>([&](int i) { return lowered_lane(y.r[i], std::uint64_t{1} << 52); });
 }
 
-INLINE Vec<double, 16> widen(F32 v) {
+WIDE_INLINE Vec<double, 16> widen(F32 v) {
     return {lanes_of<F64>([&](int i) { return static_cast<double>(v.r[i]); }),
             lanes_of<F64>([&](int i) { return static_cast<double>(v.r[i + 8]); })};
 }
-INLINE F32 narrow(Vec<double, 16> v) {
+WIDE_INLINE F32 narrow(Vec<double, 16> v) {
     F32 y;
     for (int i = 0; i < 8; ++i) {
         y.r[i] = static_cast<float>(v.low.r[i]);
@@ -166,8 +167,8 @@ template <class T, int N> INLINE T largest(const T (&lane)[N]) {
         top = lane[i] > top ? lane[i] : top;
     return top;
 }
-INLINE float reduce_max(F32 v) { return largest(v.r); }
-INLINE double reduce_max(F64 v) { return largest(v.r); }
+WIDE_INLINE float reduce_max(F32 v) { return largest(v.r); }
+WIDE_INLINE double reduce_max(F64 v) { return largest(v.r); }
 
 template <class V, class T> INLINE T second_lane(V v, V w, T m) {
     int count = 0;
@@ -178,8 +179,8 @@ template <class V, class T> INLINE T second_lane(V v, V w, T m) {
         }
     return count > 1 ? m : largest(v.r);
 }
-INLINE float reduce_second(F32 v, F32 w, float m) { return second_lane(v, w, m); }
-INLINE double reduce_second(F64 v, F64 w, double m) { return second_lane(v, w, m); }
+WIDE_INLINE float reduce_second(F32 v, F32 w, float m) { return second_lane(v, w, m); }
+WIDE_INLINE double reduce_second(F64 v, F64 w, double m) { return second_lane(v, w, m); }
 
 } // namespace
 } // namespace softlane::SOFTLANE_ISA
