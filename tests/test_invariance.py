@@ -1,246 +1,205 @@
-"""The same row gives the same bits: alone or in a batch, at any address, stride, order and level.
+"""The same row gives the same bits: alone, in a batch, in columns, in joined axes, on every level.
 
-tests/data/hashes.json holds the SHA-256 of 10^6 outputs of each dtype. A change of a hash is a
-change of results: it needs a line in the CHANGELOG and the oracle's run on the same outputs, which
-is part of the command that writes the file:
-
-    python tests/test_invariance.py
+By addresses, strides and overlaps: test_invariance_memory.py. The published hashes: test_hashes.py.
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+import math
 
 import numpy as np
 import pytest
-from helpers import (
-    DTYPES,
-    EVERY_DTYPE,
-    FMA_LEVELS,
-    LEVELS,
-    assert_accurate,
-    bits,
-    level,
-    plain_softmax,
-    sample,
-)
+from calls import CALLS, EVERY_CALL, all_bits, alone, calls, mapped, of_columns, taken
+from helpers import DTYPES, EVERY_DTYPE, FMA_LEVELS, bits, level, nan_row
 
-from softlane import softmax
+from softlane import logsumexp
 
-HASHES = Path(__file__).parent / "data" / "hashes.json"
-LENGTHS = [*range(1, 70), 100, 127, 128, 129, 255, 257, 511, 512, 513, 1000, 2049, 5000]
+LENGTHS = [*range(1, 20), *range(31, 35), 47, 48, 49, 63, 64, 65, 100, 127, 128, 129, 255, 257]
+LENGTHS += [511, 512, 513, 1000, 2049, 5000]
+SOME_LENGTHS = [*range(1, 18), 31, 32, 33, 64, 65, 129, 513, 1025, 2049]
 
 
-def rows_of(n: int, dtype: np.dtype, count: int) -> np.ndarray:
-    """Rows of several spreads: one with -inf, one with NaN, one beyond the integer shift."""
-    x = sample((count, n), np.dtype(np.float64), n, 1.0)
-    x *= np.resize([0.1, 3.0, 30.0, 8.0], count)[:, None]
-    x[1 % count, ::3] = -np.inf
-    x[2 % count, n // 2] += 300000 if dtype.itemsize > 2 else 3000
-    x[3 % count, n // 3] = np.nan
-    return x.astype(dtype)
-
-
+@EVERY_CALL
 @EVERY_DTYPE
-def test_pytorch_58128_124025_a_row_alone_and_at_every_place_of_a_batch(dtype, isa):
+def test_pytorch_58128_124025_a_row_alone_and_at_every_place_of_a_batch(call, dtype, isa):
     for n in LENGTHS:
-        x = rows_of(n, dtype, 9)
-        alone = [bits(softmax(row)) for row in x]
+        arrays = call.arrays(n, dtype, 9)
+        rows = [all_bits(call(taken(arrays, i))) for i in range(9)]
         for batch in (
-            x,
-            x[::-1],
-            x[2:],
-            np.concatenate([x] * 4),
-            x.reshape(3, 3, n),
-            x[:, None, :],
-        ):
-            for row, result in zip(
-                batch.reshape(-1, n), softmax(batch).reshape(-1, n), strict=True
-            ):
-                place = next(i for i, other in enumerate(x) if bits(other) == bits(row))
-                assert bits(result) == alone[place]
+            np.arange(9), np.arange(9)[::-1], np.arange(2, 9), np.tile(np.arange(9), 4),
+            np.arange(9).reshape(3, 3), np.arange(9)[:, None],
+        ):  # fmt: skip
+            want = [b"".join(parts) for parts in zip(*(rows[i] for i in batch.flat), strict=True)]
+            assert all_bits(call(taken(arrays, batch))) == want
 
 
+@EVERY_CALL
 @EVERY_DTYPE
-def test_pytorch_58128_124025_columns_equal_rows(dtype, isa):
-    for n in LENGTHS:
-        x = rows_of(n, dtype, 35)
-        want = bits(softmax(x))
-        for columns in (np.ascontiguousarray(x.T), np.asfortranarray(x.T), x.T[::-1][::-1]):
-            assert bits(softmax(columns, 0).T) == want
-        assert bits(softmax(x.T.reshape(n, 5, 7), 0).reshape(n, 35).T) == want
-        assert bits(softmax(x.reshape(5, 7, n).swapaxes(1, 2), 1).swapaxes(1, 2)) == want
-        some = x[:3]
-        assert bits(softmax(np.ascontiguousarray(some.T), 0).T) == bits(softmax(some))
+def test_pytorch_58128_124025_columns_equal_rows(call, dtype, isa):
+    for n in SOME_LENGTHS:
+        arrays = call.arrays(n, dtype, 35)
+        want = all_bits(call(arrays))
+        for place in (lambda a: np.ascontiguousarray(a.T), np.transpose):
+            assert all_bits(of_columns(call(mapped(arrays, place), 0))) == want
+        first = mapped(arrays, lambda a: a.T.reshape(-1, 5, 7), lambda a: a.reshape(5, 7))
+        assert all_bits(of_columns(call(first, 0), 3)) == want
+        middle = mapped(
+            arrays, lambda a: a.reshape(5, 7, -1).swapaxes(1, 2), lambda a: a.reshape(5, 7)
+        )
+        assert all_bits(of_columns(call(middle, 1), 3, 1)) == want
+        turned = mapped(
+            arrays,
+            lambda a: a.reshape(5, 7, -1).transpose(1, 0, 2).copy().transpose(1, 0, 2),
+            lambda a: a.reshape(5, 7),
+        )
+        assert all_bits(call(turned)) == want
+        some = taken(arrays, np.s_[:3])
+        columns = mapped(some, lambda a: np.ascontiguousarray(a.T))
+        assert all_bits(of_columns(call(columns, 0))) == all_bits(call(some))
 
 
+@calls("softmax*", "log*")
 @EVERY_DTYPE
-def test_joined_axes_equal_their_row_in_c_order(dtype, isa):
+def test_joined_axes_equal_their_row_in_c_order(call, dtype, isa):
     # The sums are so good that another order shows in a few of a million float32 results only.
-    large = ((60, 70, 80),) if dtype == np.float32 else ()
+    large = ((60, 70, 80),) if dtype == np.float32 and call is CALLS["softmax"] else ()
     for shape in ((2, 3, 4), (5, 17, 3), (16, 1, 9), *large):
-        x = sample(shape, dtype)
-        assert bits(softmax(x, None)) == bits(softmax(x.reshape(-1)))
+        arrays = call.arrays(math.prod(shape), dtype, 1)
+        whole = all_bits(call(mapped(arrays, np.ravel)))
+        box = mapped(arrays, lambda a, shape=shape: a.reshape(shape))
+        rows = mapped(box, lambda a: a.transpose(1, 0, 2).reshape(a.shape[1], -1))
+        parts = all_bits(call(rows))
         for order in itertools.permutations(range(3)):
-            memory = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
-            assert bits(softmax(memory, None)) == bits(softmax(x.reshape(-1)))
-            outer = np.ascontiguousarray(x.transpose(1, 0, 2)).reshape(shape[1], -1)
-            want = softmax(outer).reshape(shape[1], shape[0], shape[2]).transpose(1, 0, 2)
-            assert bits(softmax(memory, (0, 2))) == bits(softmax(memory, (2, 0))) == bits(want)
+            memory = mapped(box, lambda a, order=order: np.asarray(a.transpose(order), order="C"))
+            memory = mapped(memory, lambda a, order=order: a.transpose(np.argsort(order)))
+            assert all_bits(call(memory, None)) == whole
+            for axes in ((0, 2), (2, 0)):
+                results = call(memory, axes)
+                assert all_bits(tuple(np.moveaxis(p, p.ndim // 2, 0) for p in results)) == parts
 
 
+def check_option(name: str, call, dtype: np.dtype) -> None:
+    """An option that has a value for each row: of the row alone, in a batch, in columns."""
+    for n in (1, 2, 16, 41, 513, 1500):
+        arrays = call.arrays(n, dtype, 70, name)
+        want = alone(call, arrays, 70)
+        assert all_bits(call(arrays)) == want
+        columns = mapped(arrays, lambda a: np.ascontiguousarray(a.T))
+        assert all_bits(of_columns(call(columns, 0))) == want
+
+
+@calls("*softmax*", "cross_entropy*")
 @EVERY_DTYPE
-def test_offsets_of_0_to_63_bytes(dtype, isa):
-    for n in (1, 7, 16, 33, 100, 300, 1037):
-        x = rows_of(n, dtype, 4)
-        want = bits(softmax(x))
-        memory, result = np.zeros(x.nbytes + 64, np.uint8), np.zeros(x.nbytes + 64, np.uint8)
-        for offset in range(64):
-            shifted = memory[offset : offset + x.nbytes].view(dtype).reshape(x.shape)
-            shifted[...] = x
-            out = result[63 - offset :][: x.nbytes].view(dtype).reshape(x.shape)
-            assert bits(softmax(shifted)) == bits(softmax(shifted, out=out)) == want
-            assert bits(softmax(shifted, out=shifted)) == want
+def test_temperature_of_a_row_alone_and_in_a_batch(call, dtype, isa):
+    check_option("temperature", call, dtype)
 
 
+@calls("softmax", "log_softmax", "logsumexp*")
 @EVERY_DTYPE
-def test_strides_and_neighbours(dtype, isa):
-    for n in (5, 40, 129, 700):
-        x = rows_of(n, dtype, 4)
-        want = bits(softmax(x))
-        for step in (1, 2, 3, 7, -1, -2):
-            memory = np.full((4, n * abs(step)), np.nan, dtype)
-            memory[:, ::step] = x
-            assert bits(softmax(memory[:, ::step])) == want
-            memory = np.full((4 * abs(step), n), np.nan, dtype)
-            memory[::step] = x
-            assert bits(softmax(memory[::step])) == want
-        both = np.zeros((2, 4, n), dtype)
-        both[0] = x
-        softmax(both[0], out=both[1])
-        assert bits(both[1]) == want
-        assert bits(softmax(np.broadcast_to(x[0], (3, n)))) == bits(softmax(x[0])) * 3
+def test_where_of_a_row_alone_and_in_a_batch(call, dtype, isa):
+    check_option("where", call, dtype)
 
 
+@EVERY_CALL
 @EVERY_DTYPE
-def test_temperature_and_where_of_a_row_alone_and_in_a_batch(dtype, isa):
-    for n in (1, 2, 13, 16, 40, 513, 5000):
-        x = rows_of(n, dtype, 70)
-        temperatures = np.geomspace(1e-3, 1e3, 70)
-        masks = np.random.default_rng(n).random((70, n)) < 0.8
-        for name, values in (("temperature", temperatures), ("where", masks)):
-            pairs = zip(x, values, strict=True)
-            want = b"".join(bits(softmax(row, **{name: value})) for row, value in pairs)
-            assert bits(softmax(x, **{name: values})) == want
-            columns, values = np.ascontiguousarray(x.T), np.ascontiguousarray(values.T)
-            assert bits(softmax(columns, 0, **{name: values}).T) == want
-
-
-@EVERY_DTYPE
-def test_options_that_change_nothing(dtype, isa):
+def test_options_that_change_nothing(call, dtype, isa):
+    loss = "labels" in call.names or "q" in call.names
+    has_where = "x" in call.names and not loss
     for n in (1, 13, 40, 513):
-        x = rows_of(n, dtype, 70)
-        want = bits(softmax(x))
-        for options in (
-            {"temperature": 1.0},
-            {"temperature": np.ones(70)},
-            {"where": np.ones(x.shape, bool)},
-            {"dtype": dtype},
-        ):
-            assert bits(softmax(x, **options)) == want
+        arrays = call.arrays(n, dtype, 70)
+        want = all_bits(call(arrays))
+        options = [{"axis": np.int8(1)}, {"out": None}]
+        if call.function is logsumexp:
+            options += [{"keepdims": True}]
+        else:
+            options += [{"temperature": 1.0}, {"temperature": np.ones(70)}]
+        if has_where:
+            options += [{"where": np.ones((70, n), bool)}, {"where": True}, {"dtype": dtype}]
+        if loss:
+            options += [{"weight": None}] if "weight" not in call.names else []
+            options += [{"ignore_index": -100}]
+        for given in options:
+            assert all_bits(call(arrays, **given)) == want
 
 
 @EVERY_DTYPE
-def test_numpy_22904_23523_every_fma_level_gives_the_same_bits(dtype):
+def test_the_sign_changes_no_bit_of_the_logarithm(dtype, isa):
+    for n in (1, 13, 40, 513):
+        x, b = (CALLS["logsumexp_b"].arrays(n, dtype, 70)[name] for name in ("x", "b"))
+        for options in ({}, {"b": np.abs(b)}, {"b": b}):
+            log, sign = logsumexp(x, return_sign=True, **options)
+            positive = ~(sign.astype(np.float64) < 0)
+            assert bits(logsumexp(x, **options)[positive]) == bits(log[positive])
+
+
+@calls("cross_entropy*")
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@EVERY_DTYPE
+def test_mean_and_sum_of_any_layout(call, reduction, dtype, isa):
+    call = call._replace(options={**call.options, "reduction": reduction})
+    for n in (1, 7, 40, 513):
+        arrays = taken(call.arrays(n, dtype, 40), np.s_[4::2])  # finite losses of one size
+        want = all_bits(call(arrays))
+        for place in (lambda a: np.ascontiguousarray(a.T), np.transpose):
+            assert all_bits(of_columns(call(mapped(arrays, place), 0))) == want
+        backwards = mapped(arrays, lambda a: a[::-1, ::-1].copy()[::-1, ::-1])
+        assert all_bits(call(backwards)) == want
+        box = mapped(arrays, lambda a: a.reshape(3, 6, -1), lambda a: a.reshape(3, 6))
+        assert all_bits(call(box)) == want
+
+
+@calls("cross_entropy*")
+@EVERY_DTYPE
+def test_the_loss_is_that_of_cross_entropy_whatever_the_dtype_of_out(call, dtype, isa):
+    for n in (2, 3, 17, 129):
+        arrays = call.arrays(n, dtype, 200)
+        want = bits(call(arrays)[1])
+        for target in DTYPES.values():
+            assert bits(call(arrays, out=np.zeros((200, n), target))[1]) == want
+
+
+@EVERY_CALL
+@EVERY_DTYPE
+def test_every_nan_is_positive_and_quiet_without_payload(call, dtype, isa):
+    """Whatever NaN or infinity it comes from: x86 and ARM make different ones of their own."""
+    for n in (1, 2, 16, 40, 130):
+        arrays = call.arrays(n, dtype, 6)
+        for name in set(call.names) - {"labels"}:
+            for junk in infinities_and_nans(arrays[name].dtype):
+                spoilt = arrays[name].copy()
+                spoilt[..., n // 2] = junk
+                for part in call(arrays | {name: spoilt}):
+                    wrong = np.isnan(part)
+                    assert bits(part[wrong]) == nan_row(part.dtype, np.count_nonzero(wrong))
+
+
+def infinities_and_nans(dtype: np.dtype) -> np.ndarray:
+    """Of both signs; the NaNs are signalling ones."""
+    infinities = np.array([np.inf, -np.inf], dtype)
+    payload = infinities.view(f"u{dtype.itemsize}") + np.array(5, "u1")
+    return np.concatenate([infinities, payload.view(dtype)])
+
+
+@EVERY_CALL
+@EVERY_DTYPE
+def test_numpy_22904_23523_every_fma_level_gives_the_same_bits(call, dtype):
     if len(FMA_LEVELS) < 2:
         pytest.skip(
             f"this machine has {len(FMA_LEVELS)} of the levels avx512, avx2, neon: needs two"
         )
-    keep = np.random.default_rng(3).random(5000) < 0.7
+    is_sum = call.function is logsumexp
     for n in LENGTHS:
-        x = rows_of(n, dtype, 8)
-        calls = [
-            lambda x=x: softmax(x),
-            lambda x=x: softmax(x, temperature=1.7),
-            lambda x=x, n=n: softmax(x, where=keep[:n]),
-            lambda x=x: softmax(np.ascontiguousarray(x.T), 0).T,
-            lambda x=x: softmax(x, dtype=np.float16),
-            lambda x=x: softmax(x, dtype=np.float64),
-        ]
-        for call in calls:
+        arrays = call.arrays(n, dtype, 8)
+        columns = mapped(arrays, lambda a: np.ascontiguousarray(a.T))
+        variants = [(arrays, {}), (columns, {"axis": 0})]
+        variants += [] if is_sum else [(call.arrays(n, dtype, 8, "temperature"), {})]
+        for target in (np.dtype(np.float16), DTYPES["float64"]):
+            out = np.zeros(8 if is_sum else (8, n), target)
+            variants += [(arrays, {"out": out})]
+        for given, options in variants:
             results = set()
             for name in FMA_LEVELS:
                 with level(name):
-                    results.add(bits(call()))
+                    results.add(tuple(all_bits(call(given, **options))))
             assert len(results) == 1
-
-
-def test_pytorch_2201_88718_threads_calling_at_once_get_the_same_bits():
-    shapes = [(1 + i, 3000 // (1 + i)) for i in range(8)] + [(300, 400), (2, 100000)]
-    inputs = [sample(shape, dtype, 1) for shape in shapes for dtype in DTYPES.values()]
-
-    def both_axes(x: np.ndarray) -> bytes:
-        return bits(softmax(x, 0)) + bits(softmax(x))
-
-    want = [both_axes(x) for x in inputs]
-    with ThreadPoolExecutor(8) as pool:
-        for _ in range(3):
-            assert list(pool.map(both_axes, inputs)) == want
-
-
-# ---- 10^6 outputs
-
-
-def million_inputs(dtype: np.dtype) -> list[np.ndarray]:
-    """10^6 logits in rows of 1, 2, 3, ... elements, made of integers alone (SplitMix64).
-
-    Row n spreads over +-2^(n mod 8 - 2), every fifth row by 2^17 more on one element.
-    """
-    with np.errstate(over="ignore"):
-        z = np.arange(1, 10**6 + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    unit = ((z >> np.uint64(12)).astype(np.float64) - 2.0**51) * 2.0**-51
-    rows = np.split(unit, np.cumsum(np.arange(1, 1414)))
-    rows = [row * 2.0 ** (row.size % 8 - 2) for row in rows]
-    for row in rows[::5]:
-        row[0] -= 2.0**17 if dtype.itemsize > 2 else 2.0**10
-    return [row.astype(dtype) for row in rows]
-
-
-def digest(rows: list[np.ndarray]) -> str:
-    return hashlib.sha256(b"".join(bits(softmax(row)) for row in rows)).hexdigest()
-
-
-@EVERY_DTYPE
-def test_hash_of_a_million_outputs(dtype):
-    if not FMA_LEVELS:
-        pytest.skip(f"bits are promised with FMA only; this machine has {LEVELS}")
-    published = json.loads(HASHES.read_text())["softmax"][dtype.name]
-    rows = million_inputs(dtype)
-    assert sum(row.size for row in rows) == 10**6
-    for name in FMA_LEVELS:
-        with level(name):
-            assert digest(rows) == published, name
-
-
-def write_hashes() -> None:
-    """Judge the million outputs by the oracle, then publish their hashes."""
-    hashes = {}
-    for dtype in DTYPES.values():
-        rows = million_inputs(dtype)
-        with level(FMA_LEVELS[0]):
-            for row in rows:
-                assert_accurate(softmax(row), plain_softmax(row), dtype)
-            hashes[dtype.name] = digest(rows)
-    HASHES.parent.mkdir(exist_ok=True)
-    HASHES.write_text(json.dumps({"softmax": hashes}, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    write_hashes()

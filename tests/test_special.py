@@ -1,4 +1,4 @@
-"""The edge table, masks, and faults that other softmaxes had, each named after its source."""
+"""softmax and log_softmax: the edge table, and faults of others, each named after its source."""
 
 from __future__ import annotations
 
@@ -10,22 +10,16 @@ from helpers import (
     EVERY_DTYPE,
     assert_accurate,
     bits,
-    laid_out,
-    plain_softmax,
+    nan_row,
     promised_ulp,
     sample,
 )
+from plain import EVERY_FUNCTION, MASKED, PLAIN, plain_log_softmax, plain_softmax
 
-from softlane import softmax
+from softlane import log_softmax, softmax
 
 INF = np.inf
-NAN_BITS = {"float16": 0x7E00, "bfloat16": 0x7FC0, "float32": 0x7FC0 << 16, "float64": 0x7FF8 << 48}
 LENGTHS = [*range(1, 36), 63, 64, 65, 130]
-
-
-def nan_row(dtype: np.dtype, n: int) -> bytes:
-    """n positive quiet NaNs without payload."""
-    return NAN_BITS[dtype.name].to_bytes(dtype.itemsize, "little") * n
 
 
 def other_nan(dtype: np.dtype) -> np.ndarray:
@@ -34,13 +28,13 @@ def other_nan(dtype: np.dtype) -> np.ndarray:
     return (infinity.view(f"u{dtype.itemsize}") + 1).view(dtype)
 
 
-def check(rows: np.ndarray, bound: float | None = None) -> np.ndarray:
-    """The softmax of a batch, which must be accurate, and of its rows one by one the same."""
-    result = softmax(rows)
-    assert_accurate(result, plain_softmax(rows), rows.dtype, bound)
-    assert not np.any(np.signbit(result))
+def check(function, rows: np.ndarray) -> np.ndarray:
+    """The result of a batch, which must be accurate, and of its rows one by one the same."""
+    result, want = function(rows), PLAIN[function](rows)
+    assert_accurate(result, want, rows.dtype)
+    assert not np.any(np.signbit(result[want == 0])), "a sure class has +0"
     for row, batched in zip(rows[:64], result[:64], strict=True):
-        assert bits(softmax(row)) == bits(batched)
+        assert bits(function(row)) == bits(batched)
     return result
 
 
@@ -48,48 +42,68 @@ def check(rows: np.ndarray, bound: float | None = None) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "row", "want"),
+    ("function", "dtype", "row", "want"),
     [
-        ("float32", [3e38, -3e38], [1, 0]),
-        ("float32", [0, -100], [1, 27 * 2.0**-149]),
-        ("float64", [0, -740], [1, 85 * 2.0**-1074]),
-        ("float16", [0, -16], [1, 2 * 2.0**-24]),
-        ("bfloat16", [0, -90], [1, 9 * 2.0**-133]),
-        ("float32", [0, -104], [1, 0]),
-        ("float64", [0, -INF, -INF, -INF], [1, 0, 0, 0]),
-        ("float16", [-INF, 5, -INF], [0, 1, 0]),
-        ("bfloat16", [-0.0, 0.0], [0.5, 0.5]),
-        ("float32", [], []),
+        (softmax, "float32", [3e38, -3e38], [1, 0]),
+        (softmax, "float32", [0, -100], [1, 27 * 2.0**-149]),
+        (softmax, "float64", [0, -740], [1, 85 * 2.0**-1074]),
+        (softmax, "float16", [0, -16], [1, 2 * 2.0**-24]),
+        (softmax, "bfloat16", [0, -90], [1, 9 * 2.0**-133]),
+        (softmax, "float32", [0, -104], [1, 0]),
+        (softmax, "float64", [0, -INF, -INF, -INF], [1, 0, 0, 0]),
+        (softmax, "float16", [-INF, 5, -INF], [0, 1, 0]),
+        (softmax, "bfloat16", [-0.0, 0.0], [0.5, 0.5]),
+        (softmax, "float32", [], []),
+        (log_softmax, "float32", [3e38, -3e38], [0, -INF]),
+        (log_softmax, "float32", [0, -1e38], [0, float(np.float32(-1e38))]),
+        (log_softmax, "float32", [0, -100], [-27 * 2.0**-149, -100]),
+        (log_softmax, "float64", [0, -740], [-85 * 2.0**-1074, -740]),
+        (log_softmax, "float16", [0, -16], [-2 * 2.0**-24, -16]),
+        (log_softmax, "bfloat16", [0, -90], [-9 * 2.0**-133, -90]),
+        (log_softmax, "float32", [0, -104], [0, -104]),
+        (log_softmax, "float32", [0, -INF, -INF, -INF], [0, -INF, -INF, -INF]),
+        (log_softmax, "float64", [-INF, 5, -INF], [-INF, 0, -INF]),
+        (log_softmax, "float32", [7], [0]),
+        (log_softmax, "bfloat16", [], []),
     ],
 )
-def test_edge_table(dtype, row, want, isa):
+def test_edge_table(function, dtype, row, want, isa):
     x = np.array(row, np.float64).astype(DTYPES[dtype])
-    np.testing.assert_array_equal(softmax(x).astype(np.float64), want)
+    result = function(x)
+    np.testing.assert_array_equal(result.astype(np.float64), want)
+    assert not np.any(np.signbit(result[PLAIN[function](x) == 0]))
 
 
 @EVERY_DTYPE
-def test_largest_finite_values(dtype, isa):
+@EVERY_FUNCTION
+def test_largest_finite_values(function, dtype, isa):
     top = float(ml_dtypes.finfo(dtype).max)
+    sure, impossible = PLAIN[function](0.0), MASKED[function]
     for n in LENGTHS:
-        assert np.all(check(np.full((2, n), top).astype(dtype)) == np.array(1 / n).astype(dtype))
-        assert np.all(check(np.full((2, n), -top).astype(dtype)) == np.array(1 / n).astype(dtype))
+        for value in (top, -top):
+            assert len(set(check(function, np.full((2, n), value).astype(dtype)).flat)) == 1
         rows = np.where(np.eye(n, dtype=bool), top, -top).astype(dtype)
-        assert bits(check(rows)) == bits(np.eye(n).astype(dtype))
+        want = np.where(np.eye(n, dtype=bool), sure, impossible).astype(dtype)
+        assert bits(check(function, rows)) == bits(want)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("temperature", [5e-324, 1e-310, 1e-40, 1e-30, 1e30, 1e39, 1e300, 1.7e308])
-def test_temperature_extremes_give_the_limit(dtype, temperature, isa):
-    x = np.array([0, 1, 1, -1, -INF, 0.5], dtype)
-    want = plain_softmax(x, -1, temperature)
-    assert_accurate(softmax(x, temperature=temperature), want, x.dtype, 3.5)
+@EVERY_FUNCTION
+def test_temperature_extremes_give_the_limit(function, dtype, temperature, isa):
+    for row in ([0, 1, 1, -1, -INF, 0.5], [0, 1, -1, -INF, 0.5], [3], [-5e-324, 0], [1e300, 3e38]):
+        x = np.array(row, np.float64)
+        x = np.minimum(x, 3e38).astype(dtype)
+        want = PLAIN[function](x, -1, temperature)
+        assert_accurate(function(x, temperature=temperature), want, x.dtype, 3.5)
 
 
 # ---- special values of other packages
 
 
 @EVERY_DTYPE
-def test_pytorch_25110_6864_jax_21495_specials_at_every_position(dtype, isa):
+@EVERY_FUNCTION
+def test_pytorch_25110_6864_jax_21495_specials_at_every_position(function, dtype, isa):
     for n in LENGTHS:
         rows = np.tile(sample((n,), dtype, n), (n, 1))
         here, there = np.eye(n, dtype=bool), np.eye(n, dtype=bool)[::-1]
@@ -101,95 +115,105 @@ def test_pytorch_25110_6864_jax_21495_specials_at_every_position(dtype, isa):
         batches.append(np.where(here, np.nan, np.sort(rows)[:, ::-1]))
         for batch in batches:
             x = batch.astype(dtype)
-            assert bits(softmax(x)) == nan_row(dtype, n * n)
+            assert bits(function(x)) == nan_row(dtype, n * n)
             for row in x:
-                assert bits(softmax(row)) == nan_row(dtype, n)
+                assert bits(function(row)) == nan_row(dtype, n)
 
 
 @EVERY_DTYPE
-def test_tt_metal_56056_all_minus_inf_is_nan_and_never_one_nth(dtype, isa):
+@EVERY_FUNCTION
+def test_tt_metal_56056_all_minus_inf_is_nan_and_never_one_nth(function, dtype, isa):
     for n in LENGTHS:
         x = np.full((3, n), -INF).astype(dtype)
         x[1] = 0
-        result = softmax(x)
+        result = check(function, x)
         assert bits(result[::2]) == nan_row(dtype, 2 * n)
-        assert bits(softmax(x[0])) == nan_row(dtype, n)
-        assert np.all(result[1] == np.array(1 / n).astype(dtype))
+        assert not np.any(np.isnan(result[1]))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_openvino_35897_one_answer_on_every_level(dtype, isa):
+@EVERY_FUNCTION
+def test_openvino_35897_one_answer_on_every_level(function, dtype, isa):
     x = np.array([2.5, 7, INF, -1], dtype)
-    assert bits(softmax(x)) == nan_row(x.dtype, 4)
+    assert bits(function(x)) == nan_row(x.dtype, 4)
 
 
 @EVERY_DTYPE
-def test_lattice_740_nan_in_each_lane_and_in_the_tail(dtype, isa):
+@EVERY_FUNCTION
+def test_lattice_740_nan_in_each_lane_and_in_the_tail(function, dtype, isa):
     rising = np.arange(150.0)
     for row in (rising, -rising):
         x = np.where(np.eye(150, dtype=bool), np.nan, row).astype(dtype)
         for n in (150, 149, 129):
-            assert bits(softmax(x[:n, :n])) == nan_row(dtype, n * n)
+            assert bits(function(x[:n, :n])) == nan_row(dtype, n * n)
 
 
 @EVERY_DTYPE
-def test_torch_xpu_ops_5022_nan_among_minus_inf(dtype, isa):
+@EVERY_FUNCTION
+def test_torch_xpu_ops_5022_nan_among_minus_inf(function, dtype, isa):
     for n in LENGTHS:
         x = np.where(np.eye(n, dtype=bool), np.nan, -INF).astype(dtype)
-        assert bits(softmax(x)) == nan_row(dtype, n * n)
+        assert bits(function(x)) == nan_row(dtype, n * n)
 
 
 @EVERY_DTYPE
-def test_torch_mojo_319_first_blocks_all_minus_inf(dtype, isa):
+@EVERY_FUNCTION
+def test_torch_mojo_319_first_blocks_all_minus_inf(function, dtype, isa):
     for n in (17, 40, 200, 1100, 5000):
         x = np.tile(sample((n,), dtype, n), (5, 1))
         for row, finite in zip(x, (1, 2, 16, n // 2, n - 16), strict=True):
             row[: n - finite] = -INF
-        assert np.count_nonzero(check(x)[0]) == 1
-        check(x[:, ::-1])
+        assert np.count_nonzero(check(function, x)[0] != MASKED[function]) == 1
+        check(function, x[:, ::-1])
 
 
-def test_pytorch_17262_77895_no_classes(isa):
+@EVERY_FUNCTION
+def test_pytorch_17262_77895_no_classes(function, isa):
     for shape in ((3, 0), (0, 3), (0,), (0, 0), (2, 0, 3)):
         for axis in range(-len(shape), len(shape)):
-            assert softmax(np.zeros(shape, np.float32), axis).shape == shape
+            assert function(np.zeros(shape, np.float32), axis).shape == shape
 
 
 # ---- precision in other packages
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_pytorch_38839_logits_with_an_offset(dtype, isa):
+@EVERY_FUNCTION
+def test_pytorch_38839_logits_with_an_offset(function, dtype, isa):
     for offset in (1e5, 2.0**17 - 8, 2.0**17, 2.0**17 + 8, 2.0**22, 1e7, 2.0**30, 1e15, 1e30):
         for sign in (1, -1):
             x = sample((6, 45), np.dtype(dtype), scale=8) + np.array(sign * offset, dtype)
-            check(x)
-            check(np.concatenate([x, np.zeros_like(x)], axis=1))
+            check(function, x)
+            check(function, np.concatenate([x, np.zeros_like(x)], axis=1))
 
 
 @EVERY_DTYPE
-def test_candle_3727_executorch_20090_sums_do_not_stall(dtype, isa):
+@EVERY_FUNCTION
+def test_candle_3727_executorch_20090_sums_do_not_stall(function, dtype, isa):
     for k in (7, 8, 11, 12, 15, 20):
         for n in (2**k - 1, 2**k, 2**k + 1):
-            x = np.full(n, 3, dtype)
-            result = softmax(x)
-            assert_accurate(result[:1], np.array([1 / np.longdouble(n)]), dtype)
+            result = function(np.full(n, 3, dtype))
+            count = np.longdouble(n)
+            want = 1 / count if function is softmax else -np.log(count)
+            assert_accurate(result[:1], np.array([want]), dtype)
             assert np.all(result == result[0])
 
 
 @EVERY_DTYPE
-def test_pytorch_62897_tail_and_blocks_share_the_maximum(dtype, isa):
+@EVERY_FUNCTION
+def test_pytorch_62897_tail_and_blocks_share_the_maximum(function, dtype, isa):
     for n in LENGTHS[1:]:
         x = np.full((n, n), 900.0)
         x[np.arange(n), np.arange(n)] = 1000
-        assert np.all(check(x.astype(dtype)).diagonal() == 1)
+        check(function, x.astype(dtype))
 
 
-def test_pytorch_158310_float16_at_minus_20000(isa):
+@EVERY_FUNCTION
+def test_pytorch_158310_float16_at_minus_20000(function, isa):
     x = np.full((4, 50), -20000, np.float16)
-    assert np.all(check(x) == np.float16(1 / 50))
+    check(function, x)
     x[1, 7] = -19984
-    assert check(x)[1, 7] == 1
+    check(function, x)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -201,13 +225,26 @@ def test_nnpack_174_rows_sum_to_one(dtype, isa):
 
 
 @EVERY_DTYPE
-def test_mnn_235_rounding_to_the_wrong_side(dtype, isa):
+def test_pytorch_113708_scipy_18295_jax_40384_log_softmax_of_a_confident_row(dtype, isa):
+    for depth in (1, 10, 17, 20, 36, 40, 80, 100, 700):
+        for n in (2, 3, 17, 40):
+            rows = np.full((n, n), -depth) + np.eye(n) * depth
+            for offset in (0, -1000 if dtype.itemsize > 2 else -20):
+                x = (rows + offset).astype(dtype)
+                sure = check(log_softmax, x).diagonal()
+                assert np.all(sure <= 0)
+                assert np.any(sure < 0) == (plain_log_softmax(x)[0, 0].astype(dtype) < 0)
+
+
+@EVERY_DTYPE
+@EVERY_FUNCTION
+def test_mnn_235_rounding_to_the_wrong_side(function, dtype, isa):
     """Both sides of every point where exp's argument reduction changes the integer it takes."""
     halfway = -np.arange(2400) * (np.log(2) / 16)
     near = halfway[:, None] + np.spacing(halfway.astype(np.float32))[:, None] * np.arange(-2, 3)
     pairs = np.stack([np.zeros(near.size), near.ravel()], axis=1).astype(dtype)
-    check(pairs)
-    check(pairs[:, ::-1] + np.array(3, dtype))
+    check(function, pairs)
+    check(function, pairs[:, ::-1] + np.array(3, dtype))
 
 
 def test_onednn_1862_the_tolerance_is_not_zero_and_the_check_can_fail():
@@ -222,83 +259,3 @@ def test_onednn_1862_the_tolerance_is_not_zero_and_the_check_can_fail():
     ):
         with pytest.raises(AssertionError):
             assert_accurate(wrong, want, x.dtype)
-
-
-# ---- where
-
-
-@EVERY_DTYPE
-def test_masked_values_never_leak(dtype, isa):
-    for n in LENGTHS:
-        x = sample((4, n), dtype, n)
-        keep = np.random.default_rng(n).random((4, n)) < [[0.5], [0.1], [0.9], [0]]
-        keep[2, -1] = True
-        want = plain_softmax(x, where=keep)
-        results = []
-        for junk in (np.nan, INF, -INF, float(ml_dtypes.finfo(dtype).max), 0):
-            dirty = np.where(keep, x, np.array(junk).astype(dtype))
-            results.append(softmax(dirty, where=keep))
-            results.append(softmax(dirty, where=laid_out(keep, "every_third_back")))
-        assert_accurate(results[0], want, dtype)
-        assert np.all(results[0][~keep] == 0)
-        assert not np.any(np.signbit(results[0]))
-        assert {bits(result) for result in results} == {bits(results[0])}
-        assert bits(softmax(x, where=True)) == bits(softmax(x, where=None)) == bits(softmax(x))
-
-
-@EVERY_DTYPE
-@pytest.mark.parametrize("kept", [-INF, np.nan, INF])
-def test_kept_specials_follow_the_table_and_the_masked_stay_zero(dtype, kept, isa):
-    for n in (2, 3, 17, 40):
-        keep = np.arange(n) % 3 == 0
-        x = np.where(keep, kept, 7).astype(dtype)
-        result = softmax(x, where=keep)
-        assert bits(result[keep]) == nan_row(dtype, keep.sum())
-        assert bits(result[~keep]) == bytes(dtype.itemsize * (~keep).sum())
-
-
-@pytest.mark.parametrize("axis", [-1, 0, 1, (0, 2), None, ()], ids=str)
-@pytest.mark.parametrize("shape", [(), (4,), (3, 1), (2, 1, 1), (1, 3, 4), (2, 3, 4)], ids=str)
-def test_where_broadcasts(axis, shape):
-    x = sample((2, 3, 4), DTYPES["float32"])
-    keep = np.array(np.random.default_rng(5).random(shape) < 0.6)
-    want = plain_softmax(x, axis, 2.0, np.broadcast_to(keep, x.shape))
-    for given in (keep, keep.tolist(), np.array(keep, order="F"), keep[()]):
-        result = softmax(x, axis, temperature=2.0, where=given)
-        assert_accurate(result, want, x.dtype, 3.5)
-
-
-def test_where_refused():
-    x = np.zeros((3, 4))
-    for not_boolean in (1, 1.0, [1, 0, 1, 1], np.ones((3, 4), np.int8), "yes", np.ones(4, object)):
-        with pytest.raises(TypeError, match=r"^softmax: where"):
-            softmax(x, where=not_boolean)
-    for shape in ((3,), (4, 3), (2, 3, 4), (1, 3, 4), (2, 1)):
-        with pytest.raises(ValueError, match=r"^softmax: where"):
-            softmax(x, where=np.ones(shape, bool))
-
-
-# ---- masked arrays (scipy drops the mask)
-
-
-def test_masked_arrays_come_back_masked():
-    x = sample((3, 5), DTYPES["float32"])
-    mask = np.random.default_rng(2).random((3, 5)) < 0.4
-    mask[1] = True
-    dirty = np.ma.MaskedArray(np.where(mask, np.float32(np.nan), x), mask)
-    for axis in (-1, 0, None):
-        result = softmax(dirty, axis)
-        assert type(result) is np.ma.MaskedArray
-        assert bits(result.mask) == bits(mask)
-        assert bits(result.data) == bits(softmax(x, axis, where=~mask))
-        keep = x > -2
-        both = softmax(dirty, axis, where=keep)
-        assert bits(both.data) == bits(softmax(x, axis, where=keep & ~mask))
-        assert bits(both.mask) == bits(mask)
-    out = np.zeros_like(x)
-    assert softmax(dirty, out=out) is out
-    assert bits(out) == bits(softmax(x, where=~mask))
-    plain = softmax(np.ma.MaskedArray(x))
-    assert type(plain) is np.ma.MaskedArray
-    assert bits(plain.data) == bits(softmax(x))
-    assert not np.any(np.ma.getmaskarray(plain))

@@ -1,30 +1,28 @@
-// Plain C++, any processor, no FMA. A "register" is all 16 (8) virtual lanes and each function a
-// loop over them, which a compiler may vectorise as it likes: no result depends on it. The contract
-// is in simd/vec.hpp.
+// Any processor, no FMA. A "register" is one of the compilers' generic vectors of 16 bytes, which
+// they lower to what there is: no result depends on it. The contract is in simd/vec.hpp.
 #pragma once
-// One copy of the large functions for all kernels, or this would be the largest level of all.
+// One copy of the exponential for all kernels: they are large without FMA.
 #define EXP_INLINE __attribute__((noinline))
-#define WIDE_INLINE __attribute__((noinline))
 #include "simd/basic.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-template <> constexpr int native_lanes<float> = 16;
+template <> constexpr int native_lanes<float> = 4;
 constexpr int exp_unroll = 1; // vectors of 16 (8) lanes that the exponential works on at a time
-template <> constexpr int native_lanes<double> = 8;
-template <> struct Vec<float, 16> {
+template <> constexpr int native_lanes<double> = 2;
+template <> struct Vec<float, 4> {
     using Scalar = float;
-    static constexpr int lanes = 16;
-    float r[16];
+    static constexpr int lanes = 4;
+    float r __attribute__((vector_size(16)));
 };
-template <> struct Vec<double, 8> {
+template <> struct Vec<double, 2> {
     using Scalar = double;
-    static constexpr int lanes = 8;
-    double r[8];
+    static constexpr int lanes = 2;
+    double r __attribute__((vector_size(16)));
 };
-using F32 = Vec<float, 16>;
-using F64 = Vec<double, 8>;
+using F32 = Vec<float, 4>;
+using F64 = Vec<double, 2>;
 
 INLINE std::uint64_t bits_of(double v) {
     std::uint64_t u;
@@ -47,15 +45,11 @@ template <class V, class F> INLINE V lanes_of(F f) {
     return y;
 }
 
-INLINE F32 native_broadcast(float s) {
-    return lanes_of<F32>([=](int) { return s; });
-}
-INLINE F64 native_broadcast(double s) {
-    return lanes_of<F64>([=](int) { return s; });
-}
+INLINE F32 native_broadcast(float s) { return {s - decltype(F32::r){}}; } // -0 stays -0
+INLINE F64 native_broadcast(double s) { return {s - decltype(F64::r){}}; }
 
 template <class V, class E>
-WIDE_INLINE V load_lanes(const E *p, std::size_t n, typename V::Scalar fill) {
+INLINE V load_lanes(const E *p, std::size_t n, typename V::Scalar fill) {
     V y = native_broadcast(fill);
     for (std::size_t i = 0; i < n; ++i) {
         E e;
@@ -64,8 +58,8 @@ WIDE_INLINE V load_lanes(const E *p, std::size_t n, typename V::Scalar fill) {
     }
     return y;
 }
-template <class E> INLINE F32 native_load(const E *p) { return load_lanes<F32>(p, 16, 0); }
-INLINE F64 native_load(const double *p) { return load_lanes<F64>(p, 8, 0); }
+template <class E> INLINE F32 native_load(const E *p) { return load_lanes<F32>(p, 4, 0); }
+INLINE F64 native_load(const double *p) { return load_lanes<F64>(p, 2, 0); }
 template <class E> INLINE F32 native_load_part(const E *p, std::size_t n, float fill) {
     return load_lanes<F32>(p, n, fill);
 }
@@ -74,7 +68,7 @@ INLINE F64 native_load_part(const double *p, std::size_t n, double fill) {
 }
 
 template <class E, class T, int N>
-WIDE_INLINE void native_store_part(E *p, const Vec<T, N> &v, std::size_t n) {
+INLINE void native_store_part(E *p, const Vec<T, N> &v, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
         E e;
         from_float(v.r[i], e);
@@ -85,47 +79,23 @@ template <class E, class T, int N> INLINE void native_store(E *p, const Vec<T, N
     native_store_part(p, v, N);
 }
 
-INLINE F32 add(F32 a, F32 b) {
-    return lanes_of<F32>([&](int i) { return a.r[i] + b.r[i]; });
-}
-INLINE F64 add(F64 a, F64 b) {
-    return lanes_of<F64>([&](int i) { return a.r[i] + b.r[i]; });
-}
-INLINE F32 sub(F32 a, F32 b) {
-    return lanes_of<F32>([&](int i) { return a.r[i] - b.r[i]; });
-}
-INLINE F64 sub(F64 a, F64 b) {
-    return lanes_of<F64>([&](int i) { return a.r[i] - b.r[i]; });
-}
-INLINE F32 mul(F32 a, F32 b) {
-    return lanes_of<F32>([&](int i) { return a.r[i] * b.r[i]; });
-}
-INLINE F64 mul(F64 a, F64 b) {
-    return lanes_of<F64>([&](int i) { return a.r[i] * b.r[i]; });
-}
-INLINE F32 max(F32 a, F32 b) {
-    return lanes_of<F32>([&](int i) { return a.r[i] > b.r[i] ? a.r[i] : b.r[i]; });
-}
-INLINE F64 max(F64 a, F64 b) {
-    return lanes_of<F64>([&](int i) { return a.r[i] > b.r[i] ? a.r[i] : b.r[i]; });
-}
-INLINE F32 min(F32 a, F32 b) {
-    return lanes_of<F32>([&](int i) { return a.r[i] < b.r[i] ? a.r[i] : b.r[i]; });
-}
-INLINE F64 min(F64 a, F64 b) {
-    return lanes_of<F64>([&](int i) { return a.r[i] < b.r[i] ? a.r[i] : b.r[i]; });
-}
-INLINE F32 zero_where_at_most(F32 v, F32 a, F32 b) {
-    return lanes_of<F32>([&](int i) { return a.r[i] <= b.r[i] ? 0.0f : v.r[i]; });
-}
-INLINE F64 zero_where_at_most(F64 v, F64 a, F64 b) {
-    return lanes_of<F64>([&](int i) { return a.r[i] <= b.r[i] ? 0.0 : v.r[i]; });
-}
+INLINE F32 add(F32 a, F32 b) { return {a.r + b.r}; }
+INLINE F64 add(F64 a, F64 b) { return {a.r + b.r}; }
+INLINE F32 sub(F32 a, F32 b) { return {a.r - b.r}; }
+INLINE F64 sub(F64 a, F64 b) { return {a.r - b.r}; }
+INLINE F32 mul(F32 a, F32 b) { return {a.r * b.r}; }
+INLINE F64 mul(F64 a, F64 b) { return {a.r * b.r}; }
+INLINE F32 max(F32 a, F32 b) { return {a.r > b.r ? a.r : b.r}; }
+INLINE F64 max(F64 a, F64 b) { return {a.r > b.r ? a.r : b.r}; }
+INLINE F32 min(F32 a, F32 b) { return {a.r < b.r ? a.r : b.r}; }
+INLINE F64 min(F64 a, F64 b) { return {a.r < b.r ? a.r : b.r}; }
+INLINE F32 zero_where_at_most(F32 v, F32 a, F32 b) { return {a.r <= b.r ? decltype(v.r){} : v.r}; }
+INLINE F64 zero_where_at_most(F64 v, F64 a, F64 b) { return {a.r <= b.r ? decltype(v.r){} : v.r}; }
 INLINE F32 lookup(const Table<float> &table, F32 z) {
-    return lanes_of<F32>([&](int i) { return table[bits_of(z.r[i]) & 7]; });
+    return lanes_of<F32>([&](int i) INLINE_LAMBDA { return table[bits_of(z.r[i]) & 7]; });
 }
 INLINE F64 lookup(const Table<double> &table, F64 z) {
-    return lanes_of<F64>([&](int i) { return table[bits_of(z.r[i]) & 7]; });
+    return lanes_of<F64>([&](int i) INLINE_LAMBDA { return table[bits_of(z.r[i]) & 7]; });
 }
 INLINE F32 add_to_exponent(F32 t, F32 z) {
     return lanes_of<F32>(
@@ -142,33 +112,39 @@ template <class C, class Bits> INLINE C lowered_lane(C y, Bits exponent_unit) {
         return float_of(static_cast<Bits>(bits_of(y + limit) - bits_of(limit)));
     return float_of(static_cast<Bits>(bits_of(y) - lift_bits<C> * exponent_unit));
 }
-WIDE_INLINE F32 lowered(F32 y) {
-    return lanes_of<F32>([&](int i) { return lowered_lane(y.r[i], std::uint32_t{1} << 23); });
+INLINE F32 lowered(F32 y) {
+    return lanes_of<F32>(
+        [&](int i) INLINE_LAMBDA { return lowered_lane(y.r[i], std::uint32_t{1} << 23); });
 }
-WIDE_INLINE F64 lowered(F64 y) {
-    return lanes_of<F64>([&](int i) { return lowered_lane(y.r[i], std::uint64_t{1} << 52); });
+INLINE F64 lowered(F64 y) {
+    return lanes_of<F64>(
+        [&](int i) INLINE_LAMBDA { return lowered_lane(y.r[i], std::uint64_t{1} << 52); });
 }
 
-WIDE_INLINE Vec<double, 16> widen(F32 v) {
-    return {lanes_of<F64>([&](int i) { return static_cast<double>(v.r[i]); }),
-            lanes_of<F64>([&](int i) { return static_cast<double>(v.r[i + 8]); })};
-}
-WIDE_INLINE F32 narrow(Vec<double, 16> v) {
-    F32 y;
-    for (int i = 0; i < 8; ++i) {
-        y.r[i] = static_cast<float>(v.low.r[i]);
-        y.r[i + 8] = static_cast<float>(v.high.r[i]);
+INLINE Vec<double, 4> widen(F32 v) {
+    Vec<double, 4> y;
+    for (int i = 0; i < 2; ++i) {
+        y.low.r[i] = static_cast<double>(v.r[i]);
+        y.high.r[i] = static_cast<double>(v.r[i + 2]);
     }
     return y;
 }
-template <class T, int N> INLINE T largest(const T (&lane)[N]) {
-    T top = lane[0];
-    for (int i = 1; i < N; ++i)
-        top = lane[i] > top ? lane[i] : top;
+INLINE F32 narrow(Vec<double, 4> v) {
+    F32 y;
+    for (int i = 0; i < 2; ++i) {
+        y.r[i] = static_cast<float>(v.low.r[i]);
+        y.r[i + 2] = static_cast<float>(v.high.r[i]);
+    }
+    return y;
+}
+template <class V> INLINE typename V::Scalar largest(V v) {
+    typename V::Scalar top = v.r[0];
+    for (int i = 1; i < V::lanes; ++i)
+        top = v.r[i] > top ? v.r[i] : top;
     return top;
 }
-WIDE_INLINE float reduce_max(F32 v) { return largest(v.r); }
-WIDE_INLINE double reduce_max(F64 v) { return largest(v.r); }
+INLINE float reduce_max(F32 v) { return largest(v); }
+INLINE double reduce_max(F64 v) { return largest(v); }
 
 template <class V, class T> INLINE T second_lane(V v, V w, T m) {
     int count = 0;
@@ -177,14 +153,14 @@ template <class V, class T> INLINE T second_lane(V v, V w, T m) {
             ++count;
             v.r[i] = w.r[i];
         }
-    return count > 1 ? m : largest(v.r);
+    return count > 1 ? m : largest(v);
 }
-WIDE_INLINE float reduce_second(F32 v, F32 w, float m) { return second_lane(v, w, m); }
-WIDE_INLINE double reduce_second(F64 v, F64 w, double m) { return second_lane(v, w, m); }
+INLINE float reduce_second(F32 v, F32 w, float m) { return second_lane(v, w, m); }
+INLINE double reduce_second(F64 v, F64 w, double m) { return second_lane(v, w, m); }
 
 } // namespace
 } // namespace softlane::SOFTLANE_ISA
 
-#include "simd/vec.hpp"
+#include "simd/vec.hpp" // no_fma.hpp works on halves
 
 #include "simd/no_fma.hpp"
