@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -30,3 +32,9 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     former = _core._use_isa(request.param)
     yield request.param
     _core._use_isa(former)
+
+
+@pytest.fixture
+def record_property(record_property: Callable[[str, object], None]) -> Callable[[str, Any], None]:
+    """As JSON text: numpy's numbers do not pass from one test process to another."""
+    return lambda name, value: record_property(name, json.dumps(value, default=str))

@@ -208,7 +208,7 @@ def test_z_loss_negative_or_not_finite(function, bad):
 
 
 @pytest.mark.parametrize("option", ["label_smoothing", "z_loss"])
-@pytest.mark.parametrize("bad", ["0.1", None, [0.1, 0.2], 1j, object()], ids=repr)
+@pytest.mark.parametrize("bad", ["0.1", None, [0.1, 0.2], 1j, {}], ids=repr)
 @EVERY_LOSS
 def test_options_of_a_wrong_type(function, option, bad):
     with pytest.raises(TypeError, match=f"^{function.__name__}: {option}"):

@@ -50,13 +50,13 @@ template <class C, Products products> struct Factor {
     INLINE explicit Factor(Real<C> factor, int lift = 0) {
         constexpr bool is_float = sizeof(C) == 4;
         const double size = magnitude(high(factor));
-        const int power = (size > 0 ? binade(size) : 0) - lift;
+        const int power = size > 0 ? binade(size) - lift : 0;
         if (products == Products::lowered)
             exponent = lift_bits<C>;
         else if (products == Products::direct && power < (is_float ? -90 : -900))
             exponent = lift_bits<C>;
         else if (products == Products::direct && power > (is_float ? 30 : 850))
-            exponent = is_float ? -120 : -400;
+            exponent = (is_float ? 60 : 780) - power; // no product with an exponential overflows
         after = static_cast<C>(power_of_two(-exponent));
         const double h = moved(high(factor), exponent - lift);
         hi = static_cast<C>(h);
