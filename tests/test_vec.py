@@ -169,7 +169,9 @@ def test_reduce_second_counts_each_instance_of_the_largest(real, isa):
 
 @EVERY_TYPE
 def test_product_rest_is_what_rounding_took_off(real, isa):
-    a, b = (np.random.default_rng(s).standard_normal((500, LANES[real])).astype(real) for s in (1, 2))
+    a, b = (
+        np.random.default_rng(s).standard_normal((500, LANES[real])).astype(real) for s in (1, 2)
+    )
     a[:100] *= real(2.0**40)
     pairs = zip(a.flat, b.flat, strict=True)
     exact = [Fraction(float(u)) * Fraction(float(v)) - Fraction(float(u * v)) for u, v in pairs]
