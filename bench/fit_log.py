@@ -66,7 +66,7 @@ constexpr LogEntry log_table[] = {{
 }};
 constexpr double ln_2_parts[] = {{{pair(mp.log(2), SUM_BITS)}}};
 
-// 2^(k / {EXP_TABLE_SIZE}) in two parts, and ln 2 / {EXP_TABLE_SIZE}, the first of {STEP_BITS} bits.
+// 2^(k/{EXP_TABLE_SIZE}) in two parts; ln 2 / {EXP_TABLE_SIZE}, its first part of {STEP_BITS} bits.
 constexpr double exp_pairs[][2] = {{
 {exp_rows}
 }};

@@ -206,7 +206,7 @@ def test_targets_of_a_wrong_dtype(function, dtype):
 def test_integers_of_the_shape_of_the_logits(function):
     for dtype in (np.int64, np.uint8):
         with pytest.raises(
-            ValueError, match=rf"^{function.__name__}: .*targets .*\(5, 4\).*(float|probabilit)"
+            ValueError, match=rf"^{function.__name__}: .*targets .*\(5, 4\).*(float|probabilities)"
         ):
             function(X, np.eye(5, 4, dtype=dtype))
 

@@ -78,7 +78,7 @@ constexpr LogEntry log_table[] = {
 };
 constexpr double ln_2_parts[] = {0x1.62e42fefa3800p-1, 0x1.ef35793c76730p-45};
 
-// 2^(k / 8) in two parts, and ln 2 / 8, the first of 30 bits.
+// 2^(k/8) in two parts; ln 2 / 8, its first part of 30 bits.
 constexpr double exp_pairs[][2] = {
     {0x1.0000000000000p+0, 0x0p+0},
     {0x1.172b83c7d517bp+0, -0x1.19041b9d78a76p-55},
