@@ -13,14 +13,14 @@ from softlane import _core
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--exhaustive", action="store_true", help="run the sweeps of whole domains as well"
+        "--exhaustive", action="store_true", help="run what takes minutes or gigabytes as well"
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--exhaustive"):
         return
-    skip = pytest.mark.skip(reason="a sweep of a whole domain: run with --exhaustive")
+    skip = pytest.mark.skip(reason="takes minutes or gigabytes: run with --exhaustive")
     for item in items:
         if "exhaustive" in item.keywords:
             item.add_marker(skip)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import ml_dtypes
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from softlane import _core
@@ -35,11 +36,11 @@ def level(name: str) -> Iterator[None]:
         _core._use_isa(former)
 
 
-def promised_ulp(dtype: np.dtype, temperature: float = 1.0) -> float:
+def promised_ulp(dtype: np.dtype, temperature: npt.ArrayLike = 1.0) -> float:
     """The bound that is promised for a result of this dtype."""
     if dtype.itemsize == 2:
         return 0.51
-    return 3.0 if temperature == 1 else 3.5
+    return 3.0 if np.all(np.asarray(temperature) == 1) else 3.5
 
 
 def overflowed(exact: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 from flint import arb, ctx
 from helpers import FMA_LEVELS, LEVELS, level
 
 from softlane import _core
-from softlane._oracle import two_product, two_sum, ulp_error, wide_float
+from softlane._oracle import two_product, two_sum, ulp, ulp_error, wide_float
+from softlane._oracle_losses import Gradient
 
+EVERY_WIDTH = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 FACTS = _core._exp_facts()
 # Softmax is 0 this far below the maximum; numbers are subnormal this many binades below 1.
 DEPTH = {"float16": 18.0, "bfloat16": 93.0, "float32": 104.0, "float64": 746.0}
@@ -101,6 +104,21 @@ def errors_by_level(
             assert twin == FMA_LEVELS[0], f"{name} has other bits"
         errors[name] = measure(result, exact) if twin is None else errors[twin]
     return errors
+
+
+# Gradients
+
+
+def error_of_largest(result: np.ndarray, exact: Gradient, bound: float = 3.0) -> np.ndarray:
+    """The error as a fraction of the promise: `bound` ULP of the largest term of each sum.
+
+    A 16-bit result is allowed its own rounding, after the float32 sum.
+    """
+    allowed = bound * ulp(exact.largest, np.float32 if result.itemsize == 2 else result.dtype)
+    if result.itemsize == 2:
+        allowed = allowed + 0.51 * ulp(exact.value, result.dtype)
+    error = ulp_error(result, exact.value)  # inf where only one of the two is finite
+    return error * (ulp(exact.value, result.dtype) / allowed)
 
 
 # Rows

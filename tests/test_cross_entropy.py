@@ -17,16 +17,12 @@ from helpers import (
     level,
     sample,
 )
-from plain import checked_cross_entropy, plain_cross_entropy
+from plain import EVERY_LOSS, REDUCTIONS, checked_cross_entropy, plain_cross_entropy
 
 from softlane import cross_entropy, cross_entropy_with_grad
 
 INF, NAN = np.inf, np.nan
 F32 = DTYPES["float32"]
-EVERY_LOSS = pytest.mark.parametrize(
-    "function", [cross_entropy, cross_entropy_with_grad], ids=lambda f: f.__name__
-)
-REDUCTIONS = ("none", "mean", "sum")
 
 
 def rows(dtype: np.dtype, shape: tuple[int, ...] = (11, 19), seed: int = 0) -> np.ndarray:

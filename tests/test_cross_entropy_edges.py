@@ -8,17 +8,13 @@ import re
 import numpy as np
 import pytest
 from helpers import DTYPES, EVERY_DTYPE, bits, nan_row, sample
-from plain import checked_cross_entropy
+from plain import EVERY_LOSS, REDUCTIONS, checked_cross_entropy
 
 from softlane import cross_entropy, cross_entropy_with_grad
 
 INF, NAN = np.inf, np.nan
 X = sample((5, 4), DTYPES["float32"])
 LABELS = np.array([0, 3, 2, 1, 0])
-REDUCTIONS = ("none", "mean", "sum")
-EVERY_LOSS = pytest.mark.parametrize(
-    "function", [cross_entropy, cross_entropy_with_grad], ids=lambda f: f.__name__
-)
 
 
 # ---- special values

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 from helpers import BFLOAT16, DTYPES, EVERY_DTYPE, EVERY_LAYOUT, LAYOUTS, bits, laid_out, sample
-from plain import checked_cross_entropy
+from plain import EVERY_LOSS, checked_cross_entropy
 
 from softlane import cross_entropy, cross_entropy_with_grad
 
@@ -211,7 +211,7 @@ def test_masked_classes_take_no_part(dtype, isa):
     assert not np.any(np.ma.getmaskarray(cross_entropy_with_grad(np.ma.array(values), labels)[1]))
 
 
-@pytest.mark.parametrize("function", [cross_entropy, cross_entropy_with_grad])
+@EVERY_LOSS
 def test_masked_targets_are_refused_with_a_hint(function):
     for targets in (np.arange(3), np.full((3, 3), 1 / 3)):
         masked = np.ma.MaskedArray(targets, np.zeros(targets.shape, bool))

@@ -13,10 +13,12 @@ from flint import arb, ctx
 from helpers import DTYPES, EVERY_DTYPE, promised_ulp, sample
 from reference import (
     CONFIDENT,
+    EVERY_WIDTH,
     FAMILIES,
     LN2,
     TEMPERATURES,
     climb,
+    error_of_largest,
     errors_by_level,
     long_double,
     on_levels,
@@ -33,7 +35,6 @@ from softlane._oracle_losses import (
     softmax_backward_reference,
 )
 
-EVERY_WIDTH = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 # Lengths and infinities are a matter of the sums, which test_log_rows.py judges.
 SOME_FAMILIES = CONFIDENT | {
     name: FAMILIES[name]
@@ -45,18 +46,6 @@ FULL_PRECISION = {"binade_edges"}
 def with_grad(x: np.ndarray, targets: Any, **options: Any) -> np.ndarray:
     options = {"reduction": "none"} | options
     return softlane.cross_entropy_with_grad(x, targets, **options)[1]
-
-
-def error_of_largest(result: np.ndarray, exact: Gradient, bound: float = 3.0) -> np.ndarray:
-    """The error as a fraction of the promise: `bound` ULP of the largest term of each sum.
-
-    A 16-bit result is allowed its own rounding, after the float32 sum.
-    """
-    allowed = bound * ulp(exact.largest, np.float32 if result.itemsize == 2 else result.dtype)
-    if result.itemsize == 2:
-        allowed = allowed + 0.51 * ulp(exact.value, result.dtype)
-    error = ulp_error(result, exact.value)  # inf where only one of the two is finite
-    return error * (ulp(exact.value, result.dtype) / allowed)
 
 
 def some_targets(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:

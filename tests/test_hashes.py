@@ -20,6 +20,7 @@ import pytest
 from calls import CALLS, EVERY_CALL, Arrays, Call, Results
 from helpers import DTYPES, FMA_LEVELS, LEVELS, bits, level, promised_ulp
 from plain import LOGSUMEXP_ERROR, plain_logsumexp
+from reference import error_of_largest
 
 from softlane._oracle import (
     log_softmax_reference,
@@ -29,7 +30,6 @@ from softlane._oracle import (
     ulp_error,
 )
 from softlane._oracle_losses import (
-    Gradient,
     cross_entropy_reference,
     log_softmax_backward_reference,
     softmax_backward_reference,
@@ -108,14 +108,6 @@ def test_hash_of_a_million_outputs(call, inputs):
 # ---- what the outputs are judged by before their hashes are published
 
 
-def errors_of_largest(result: np.ndarray, exact: Gradient) -> np.ndarray:
-    """In units of 3 ULP of the largest term, and of the rounding to 16 bits after that."""
-    allowed = 3 * ulp(exact.largest, np.float32 if result.itemsize == 2 else result.dtype)
-    if result.itemsize == 2:
-        allowed = allowed + 0.51 * ulp(exact.value, result.dtype)
-    return ulp_error(result, exact.value) * ulp(exact.value, result.dtype) / allowed
-
-
 def error_of_logsumexp(results: Results, x: np.ndarray, b: np.ndarray | None) -> np.ndarray:
     """In units of its ULPs and of what may cancel: the terms, the maximum with the logarithm."""
     log, sign = logsumexp_reference(x, b=b)
@@ -147,10 +139,10 @@ def errors(operation: str, call: Call, row: Arrays, results: Results) -> list[np
     if operation.startswith("logsumexp"):
         return [error_of_logsumexp(results, row["x"], row["b"] if "b" in call.names else None)]
     if operation == "softmax_backward":
-        return [errors_of_largest(result, softmax_backward_reference(row["grad"], row["y"]))]
+        return [error_of_largest(result, softmax_backward_reference(row["grad"], row["y"]))]
     if operation == "log_softmax_backward":
         exact = log_softmax_backward_reference(row["grad"], row["log_y"])
-        return [errors_of_largest(result, exact)]
+        return [error_of_largest(result, exact)]
     options: dict[str, Any] = {k: v for k, v in call.options.items() if k != "reduction"}
     options |= {"weight": row["weight"]} if "weight" in call.names else {}
     targets = row["labels" if "labels" in call.names else "q"]
@@ -160,7 +152,7 @@ def errors(operation: str, call: Call, row: Arrays, results: Results) -> list[np
         if dtype.itemsize > 2:
             assert_sums_to_zero(result)
         return [ulp_error(result, exact.gradient.value) / promised_ulp(dtype), loss]
-    return [errors_of_largest(result, exact.gradient), loss]
+    return [error_of_largest(result, exact.gradient), loss]
 
 
 def judged(operation: str, dtype: np.dtype) -> str:

@@ -6,7 +6,7 @@ A result within the bound of the definition in long double, or the exception tha
 from __future__ import annotations
 
 import numpy as np
-from helpers import DTYPES, LEVELS, assert_accurate
+from helpers import DTYPES, LEVELS, assert_accurate, promised_ulp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain import PLAIN
@@ -56,9 +56,7 @@ def test_any_call_gives_a_result_within_the_bound_or_a_clean_exception(data, fun
     if source not in FLOATS:
         before = before.astype(np.float64)
     want = PLAIN[function](before, good_axis, temperature.value, where.value)
-    ordinary = isinstance(temperature.value, float) and temperature.value == 1
-    bound = 0.51 if target.itemsize == 2 else 3.0 if ordinary else 3.5
-    assert_accurate(result, want, target, bound)
+    assert_accurate(result, want, target, promised_ulp(target, temperature.value))
 
 
 @settings(PROFILE, max_examples=150)

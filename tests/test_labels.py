@@ -10,7 +10,7 @@ import threading
 import numpy as np
 import pytest
 from helpers import DTYPES, EVERY_DTYPE, LAYOUTS, bits, laid_out, sample
-from plain import checked_cross_entropy
+from plain import EVERY_LOSS, checked_cross_entropy
 
 from softlane import cross_entropy, cross_entropy_with_grad
 
@@ -18,9 +18,6 @@ F32 = DTYPES["float32"]
 X = sample((5, 4), F32)
 LABELS = np.array([0, 3, 2, 1, 0])
 INT64 = np.iinfo(np.int64)
-EVERY_LOSS = pytest.mark.parametrize(
-    "function", [cross_entropy, cross_entropy_with_grad], ids=lambda f: f.__name__
-)
 
 
 def outside(function, target: int, position: tuple[int, ...], classes: int) -> str:
@@ -189,8 +186,8 @@ def test_ignore_index_is_not_used_with_probabilities():
 @EVERY_LOSS
 def test_boolean_targets(function):
     for targets in (np.ones(5, bool), np.ones((5, 4), bool), [True] * 5):
-        hint = "int|float"  # what to convert them to
-        with pytest.raises(TypeError, match=rf"^{function.__name__}: .*targets .*bool.*({hint})"):
+        hint = "convert a boolean one-hot array to float"
+        with pytest.raises(TypeError, match=rf"^{function.__name__}: targets .*bool.*{hint}"):
             function(X, targets)
 
 

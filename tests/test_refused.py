@@ -319,3 +319,17 @@ def test_wrong_calls(function):
     ):
         with pytest.raises(TypeError, match=rf"^{name}(\(\))?:? "):
             call()
+
+
+def test_masks_that_mean_nothing_are_not_dropped():
+    x, masked = np.zeros((2, 3)), np.ma.array([1.0, 2.0, 3.0], mask=[1, 0, 0])
+    for call in (
+        lambda m: softlane.softmax(x, where=m > 1),
+        lambda m: softlane.softmax(x.T, temperature=m, axis=1),
+        lambda m: softlane.logsumexp(x, b=m),
+        lambda m: softlane.cross_entropy(x, [0, 1], weight=m),
+        lambda m: softlane.cross_entropy(x.T, m.astype(int)),
+    ):
+        with pytest.raises(TypeError, match="has masked elements"):
+            call(masked)
+        call(np.ma.array([1.0, 1.0, 1.0]))

@@ -98,6 +98,17 @@ def test_temperature_extremes_give_the_limit(function, dtype, temperature, isa):
         assert_accurate(function(x, temperature=temperature), want, x.dtype, 3.5)
 
 
+@EVERY_DTYPE
+@pytest.mark.parametrize("temperature", [0.99999, 0.75, 0.5001, 0.3, 1.5, 3.0, 7.0])
+def test_log_softmax_is_finite_up_to_the_largest_number(dtype, temperature, isa):
+    top = 0.99 * float(ml_dtypes.finfo(dtype).max) * min(temperature, 1)
+    x = np.array([top, 0, top / 2]).astype(dtype)
+    want = plain_log_softmax(x, temperature=temperature)
+    assert np.all(np.isfinite(want))
+    got = log_softmax(x, temperature=temperature)
+    assert_accurate(got, want, dtype, promised_ulp(dtype, temperature))
+
+
 # ---- special values of other packages
 
 

@@ -85,7 +85,20 @@ std::optional<DType> dtype_of(PyArray_Descr *descr) {
     return std::nullopt;
 }
 
+bool is_masked_array(PyObject *object) {
+    if (!PyArray_Check(object) || PyArray_CheckExact(object))
+        return false;
+    const py::dict modules = py::module_::import("sys").attr("modules");
+    return modules.contains("numpy.ma") &&
+           py::isinstance(object, modules["numpy.ma"].attr("MaskedArray"));
+}
+
 py::object as_array(const char *function, const char *what, PyObject *object) {
+    if (is_masked_array(object) &&
+        py::module_::import("numpy.ma").attr("is_masked")(py::handle(object)).cast<bool>())
+        raise(PyExc_TypeError, function,
+              std::string(what) + " has masked elements, which mean nothing here (fill them first; "
+                                  "rows of a loss are left out by ignore_index)");
     if (PyArray_Check(object))
         return py::reinterpret_borrow<py::object>(object);
     PyObject *made = PyArray_FromAny(object, nullptr, 0, 0, 0, nullptr);
@@ -234,7 +247,7 @@ Operand parse_temperature(const char *function, PyObject *given_temperature, PyA
     if (!broadcast_strides(t, rows, strides))
         raise(PyExc_ValueError, function,
               "temperature has shape " + shape_text(t) +
-                  ", which does not broadcast to x's shape without the axis, " +
+                  ", which does not broadcast to the input's shape without the axis, " +
                   tuple_text(static_cast<int>(rows.size()), rows.data()));
     auto next = strides.begin();
     for (int d = 0; d < ndim; ++d)
@@ -288,7 +301,7 @@ py::object parse_dtype(const char *function, PyObject *dtype) {
     const py::object given = owned(reinterpret_cast<PyObject *>(descr));
     if (!dtype_of(descr))
         raise(PyExc_TypeError, function,
-              "unsupported dtype= " + dtype_text(descr) + " (accepted: " + accepted + ")");
+              "unsupported dtype " + dtype_text(descr) + " (accepted: " + accepted + ")");
     return native_descr(descr);
 }
 

@@ -25,7 +25,11 @@ std::string dtype_text(PyArray_Descr *descr);       // float32
 // bfloat16 is recognised from the descriptor alone: ml_dtypes is never imported.
 std::optional<DType> dtype_of(PyArray_Descr *descr);
 
-// A new reference to an ndarray view or copy of an argument; `what` names it in an error.
+// Without numpy.ma loaded there are none.
+bool is_masked_array(PyObject *object);
+
+// A new reference to an ndarray view or copy of an argument; `what` names it in an error. Refuses
+// one with masked elements: those whose masks mean something come here as their data.
 py::object as_array(const char *function, const char *what, PyObject *object);
 
 // A view of our own, of the base class: Python code that runs while the arguments are read (an

@@ -12,8 +12,8 @@ Exponentials of the elements along an axis, divided by their sum.
 
 Turns scores (logits) into weights that are positive and add up to one:
 ``exp(x / T) / sum(exp(x / T))``, within 3 ULP of the exact value in float32
-and float64, within 0.51 ULP in float16 and bfloat16, and with the same bits
-for every memory layout, batch position and FMA-capable instruction set.
+and float64 (3.5 with a temperature other than 1), within 0.51 ULP in float16
+and bfloat16, and with the same bits for every memory layout, batch position and FMA-capable instruction set.
 
 Parameters
 ----------
@@ -80,7 +80,8 @@ constexpr const char *log_softmax_doc =
 Logarithm of the softmax along an axis, in nats.
 
 ``x / T - log(sum(exp(x / T)))``, within 3 ULP of the exact value in float32
-and float64, within 0.51 ULP in float16 and bfloat16. That bound is relative
+and float64 (3.5 with a temperature other than 1), within 0.51 ULP in float16
+and bfloat16. That bound is relative
 and holds for every element, also for the small logarithm of a probability
 close to 1.
 
@@ -168,7 +169,8 @@ axis : int, tuple of int or None, optional
 b : array_like, optional
     Factors of the exponentials, of any sign; broadcasts to the shape of `x`.
     Where it is 0 the element takes no part, whatever it holds. The result has
-    the dtype that NumPy promotes `x` and `b` to.
+    the wider dtype of the two, where bool and integers count as float64, and
+    float32 for a float16 beside a bfloat16; a Python number does not count.
 keepdims : bool, optional
     Whether the axes that are summed stay in the result, with length 1.
 return_sign : bool, optional

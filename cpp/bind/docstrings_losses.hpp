@@ -10,8 +10,8 @@ constexpr const char *cross_entropy_doc =
 Cross-entropy of logits against class labels or probabilities, in nats.
 
 Reads each row once and writes none: no array of the size of `logits` is made
-(but for bool and integers). The loss of a row is within 3 ULP of the exact
-value, relative, also where it is close to 0 because the target is almost
+(but for bool, integers and masked arrays). The loss of a row is within 3 ULP
+of the exact value (3.5 with a temperature other than 1), relative, also where it is close to 0 because the target is almost
 sure.
 
 Parameters
@@ -76,7 +76,7 @@ or +inf has the loss NaN.
 For labels, 'mean' divides by the sum of the weights of the labels of the rows
 that take part; for probabilities, by the number of rows. The z-loss, which
 has no weight, is divided by the number of rows that take part. With no such
-row the mean is NaN and the sum 0.
+row the mean is NaN and the sum 0; weights that add up to 0 make it NaN, or inf.
 
 The loss is that of Bridle (1990), "Probabilistic Interpretation of
 Feedforward Classification Network Outputs"; label smoothing that of Szegedy
@@ -106,7 +106,8 @@ or the targets are float64). The gradient may be written into the logits
 themselves. For labels without smoothing and z-loss each of its elements is
 within 3 ULP of the exact value in float32 and float64, where probabilities
 that round to 0 count as 0; in the other cases, within 3 ULP of the largest
-term of its formula, or of the result if that is larger.
+term of its formula, or of the result if that is larger (3.5 with a temperature
+other than 1).
 
 Parameters
 ----------
@@ -203,15 +204,17 @@ constexpr const char *softmax_backward_doc =
 Gradient through a softmax: with respect to its input, from its output.
 
 ``y * (grad - sum(grad * y)) / T`` for ``y = softmax(x, temperature=T)``; each
-element within 3 ULP of the larger of its two terms in float32 and float64.
+element within 3 ULP (3.5 with a temperature other than 1) of the larger of its
+two terms in float32 and float64.
 
 Parameters
 ----------
 grad : array_like
     Derivative of a loss with respect to `y`.
 y : array_like
-    What `softmax` returned, of the shape of `grad`. Of two dtypes the result
-    has the one that NumPy promotes them to.
+    What `softmax` returned, of the shape of `grad`. The result has the
+    wider dtype of the two, where bool and integers count as float64, and
+    float32 for a float16 beside a bfloat16.
 axis : int, tuple of int or None, optional
     The axis or axes that `softmax` was given.
 temperature : float or array_like, optional
@@ -257,16 +260,17 @@ constexpr const char *log_softmax_backward_doc =
 Gradient through a log-softmax: with respect to its input, from its output.
 
 ``(grad - exp(y) * sum(grad)) / T`` for ``y = log_softmax(x, temperature=T)``;
-each element within 3 ULP of the larger of its two terms in float32 and
-float64.
+each element within 3 ULP (3.5 with a temperature other than 1) of the larger
+of its two terms in float32 and float64.
 
 Parameters
 ----------
 grad : array_like
     Derivative of a loss with respect to `y`.
 y : array_like
-    What `log_softmax` returned, of the shape of `grad`. Of two dtypes the
-    result has the one that NumPy promotes them to.
+    What `log_softmax` returned, of the shape of `grad`. The result has
+    the wider dtype of the two, where bool and integers count as float64, and
+    float32 for a float16 beside a bfloat16.
 axis : int, tuple of int or None, optional
     The axis or axes that `log_softmax` was given.
 temperature : float or array_like, optional

@@ -73,14 +73,6 @@ py::object returned(PyObject *original, py::object result) {
     return owned(PyArray_Return(reinterpret_cast<PyArrayObject *>(result.release().ptr())));
 }
 
-bool is_masked_array(PyObject *object) {
-    if (!PyArray_Check(object) || PyArray_CheckExact(object))
-        return false;
-    const py::dict modules = py::module_::import("sys").attr("modules");
-    return modules.contains("numpy.ma") &&
-           py::isinstance(object, modules["numpy.ma"].attr("MaskedArray"));
-}
-
 MaskedArgument::MaskedArgument(const char *function, PyObject *given, PyObject *where)
     : original(py::reinterpret_borrow<py::object>(given)) {
     const py::object ma = py::module_::import("numpy.ma"), np = py::module_::import("numpy");

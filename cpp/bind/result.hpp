@@ -41,9 +41,6 @@ py::object from_doubles(const double *values, int ndim, const npy_intp *shape,
 // As a ufunc returns it: wrapped for a subclass of ndarray, a scalar where it has no dimensions.
 py::object returned(PyObject *original, py::object result);
 
-// Without numpy.ma loaded there are none.
-bool is_masked_array(PyObject *object);
-
 // The parts of a masked array: `data`; `keep` = ~mask and where; its own `mask`, a copy.
 struct MaskedArgument {
     py::object original, data, mask, keep;

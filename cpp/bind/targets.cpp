@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <string>
 
-#include "bind/result.hpp"
 #include "core/fp_environment.hpp"
 
 namespace softlane::bind {
@@ -86,10 +85,6 @@ std::string shape_of(const std::vector<npy_intp> &shape) {
 
 Targets parse_targets(const char *function, PyObject *given, PyArrayObject *logits,
                       const std::vector<npy_intp> &rows, npy_intp classes, PyObject *ignore_index) {
-    if (is_masked_array(given))
-        raise(PyExc_TypeError, function,
-              "targets is a masked array, expected a plain one (mark rows to leave out with "
-              "ignore_index)");
     Targets targets;
     const std::int64_t ignored = parse_ignore_index(function, ignore_index);
     const py::object view = private_view(array(as_array(function, "targets", given)));

@@ -60,12 +60,15 @@ struct LogSoftmax {
     template <class R> static INLINE auto reduction(const R &row) {
         using C = typename R::C;
         // (x - max) / T by three factors: the first keeps the difference finite, the first two are
-        // powers of two, and none leaves the type, whatever T.
+        // powers of two, no factor leaves the type, whatever T, and the product does so only at the
+        // end.
         const double t = row.scaling.temperature;
         const Careful<C> by = t == 1 ? Careful<C>() : careful_for<C>(t, C(0));
-        const C before = t > 1 ? by.factor * C(0.5) : C(1), middle = by.factor;
+        const double factor = static_cast<double>(by.factor);
+        const C before = t > 1 ? by.factor * C(0.5) : C(1);
+        const C middle = t < 1 ? by.factor * C(0.5) : by.factor;
         const C after =
-            static_cast<C>((t > 1 ? 2 : static_cast<double>(by.factor)) / by.temperature);
+            static_cast<C>((t > 1 ? 2 : t < 1 ? 2 * factor : 1) / by.temperature);
         const C max = row.range.max, shift = -max * before;
         C *y = row.y;
         return log_reduce(
