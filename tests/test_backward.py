@@ -291,3 +291,15 @@ def test_torch_autograd(function, dtype, axis, isa):
         y = FORWARD[function](values, axis, temperature=temperature)
         result = function(grad, y, axis, temperature=temperature)
         np.testing.assert_allclose(result, x.grad.numpy(), rtol=0, atol=60 * np.finfo(dtype).eps)
+
+
+def test_the_difference_to_the_mean_may_overflow(isa):
+    dx = softmax_backward(np.array([1.7e308, -1.7e308, -1.7e308]), np.full(3, 1 / 3))
+    np.testing.assert_allclose(dx / 1e307, [7.5555555555555556, *[-3.7777777777777778] * 2])
+
+
+@pytest.mark.parametrize("shape", [(2,), (3,)])
+def test_a_masked_y_of_another_shape_is_refused_like_a_plain_one(shape):
+    y = np.ma.array([[1.0, 2.0], [3.0, 4.0]], mask=[[0, 1], [0, 0]])
+    with pytest.raises(ValueError, match=r"^softmax_backward: grad has shape"):
+        softmax_backward(np.ones(shape), y)

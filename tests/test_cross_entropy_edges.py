@@ -238,3 +238,38 @@ def test_a_refused_call_leaves_the_logits_alone(function):
         with pytest.raises((ValueError, TypeError)):
             function(x, LABELS, **options)
         assert bits(x) == bits(X)
+
+
+@pytest.mark.parametrize("weight", [1e-309, 1e-300, 1e-280, 1e300, 1e308])
+def test_a_common_factor_of_the_weights_cancels_in_the_mean(weight, isa):
+    for dtype in (np.float32, np.float64):
+        x, targets = np.array([[1, 2, 0], [3, 1, 1]], dtype), [0, 1]
+        for options in ({}, {"label_smoothing": 0.1}):
+            want = cross_entropy_with_grad(x, targets, weight=np.ones(3), **options)
+            got = cross_entropy_with_grad(x, targets, weight=np.full(3, weight), **options)
+            for a, b in zip(got, want, strict=True):
+                np.testing.assert_allclose(a, b, rtol=4 * np.finfo(dtype).eps)
+
+
+def test_terms_of_a_sure_row_do_not_overflow_before_they_are_subtracted(isa):
+    x = np.array([[0, 60]], np.float32)
+    weight = np.array([1, 1e-10])
+    gradient = cross_entropy_with_grad(x, [1], label_smoothing=0.1, weight=weight)[1]
+    np.testing.assert_allclose(gradient, [[-5e8, 5e8]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [1e-8, 1e-40, 1e-45, 1e-100])
+def test_classes_far_below_have_no_share_of_the_z_loss(temperature, isa):
+    x = np.array([1, 2, -np.inf], np.float32)
+    gradient = cross_entropy_with_grad(x, 0, z_loss=0.1, temperature=temperature)[1]
+    assert gradient[2] == 0
+    assert gradient[0] == (np.float32(-1e8) if temperature == 1e-8 else -INF)
+    assert gradient[1] > 0
+
+
+def test_sizes_beyond_memory_are_memory_errors():
+    huge = np.broadcast_to(np.float16(0), (2**61,))
+    with pytest.raises(MemoryError):
+        cross_entropy(huge, 0)
+    with pytest.raises(MemoryError):
+        cross_entropy(np.broadcast_to(np.float32(0), (2**60,)), 0, label_smoothing=0.1)

@@ -155,3 +155,19 @@ def test_the_sign_without_b():
     log, sign = logsumexp(x, return_sign=True)
     assert bits(log) == bits(logsumexp(x))
     np.testing.assert_array_equal(sign, [1, 0, NAN, 1, NAN])
+
+
+def test_factors_far_apart_beside_large_x(isa):
+    log, sign = logsumexp(np.array([1e20, 1e20]), b=np.array([-1e-300, 1e300]), return_sign=True)
+    assert (log, sign) == (1e20, 1)
+
+
+def test_what_is_left_where_larger_terms_cancel(isa):
+    assert logsumexp([0, 0, 0], b=[1, -1, 1e-100]) == pytest.approx(np.log(1e-100), rel=1e-15)
+
+
+def test_sizes_beyond_memory_are_memory_errors():
+    huge = np.broadcast_to(np.float16(0), (2**61,))
+    for options in ({}, {"dtype": np.float64}):
+        with pytest.raises(MemoryError):
+            logsumexp(huge, **options)

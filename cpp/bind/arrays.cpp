@@ -265,6 +265,12 @@ DType promoted(DType a, DType b) {
 double parse_real(const char *function, const char *what, PyObject *object) {
     const double value = PyFloat_AsDouble(object);
     if (value == -1 && PyErr_Occurred()) {
+        if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
+            PyErr_Clear();
+            raise(PyExc_ValueError, function, std::string(what) + " is too large for a float64");
+        }
+        if (!PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_ValueError))
+            throw py::error_already_set();
         PyErr_Clear();
         raise(PyExc_TypeError, function,
               std::string(what) + " has type " + Py_TYPE(object)->tp_name +

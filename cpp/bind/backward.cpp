@@ -47,14 +47,26 @@ py::object array_call(const char *function, Op op, const Arguments &arguments) {
 py::object masked_call(const char *function, Op op, const Arguments &given) {
     Arguments arguments = given;
     const py::object ma = py::module_::import("numpy.ma"), np = py::module_::import("numpy");
-    const auto grad = py::reinterpret_borrow<py::object>(given.array[0]);
-    const auto y = py::reinterpret_borrow<py::object>(given.array[1]);
-    const py::object mask =
-        np.attr("logical_or")(ma.attr("getmaskarray")(grad), ma.attr("getmaskarray")(y));
-    const auto filled = [&](const py::object &object, double value) {
-        return np.attr("where")(mask,
-                                np.attr("asarray")(value, ma.attr("getdata")(object).attr("dtype")),
-                                ma.attr("getdata")(object));
+    // Plain arrays of one shape, or the error that the plain call gives.
+    const auto data = [&](int i) {
+        const auto object = py::reinterpret_borrow<py::object>(given.array[i]);
+        return floating(
+            function,
+            as_array(function, i == 0 ? "grad" : "y", py::object(ma.attr("getdata")(object)).ptr()),
+            i == 0 ? "grad has " : "y has ");
+    };
+    const py::object grad = data(0), y = data(1);
+    if (!grad.attr("shape").equal(y.attr("shape"))) {
+        arguments.array[0] = grad.ptr();
+        arguments.array[1] = y.ptr();
+        return array_call(function, op, arguments);
+    }
+    const auto mask_of = [&](int i) {
+        return ma.attr("getmaskarray")(py::reinterpret_borrow<py::object>(given.array[i]));
+    };
+    const py::object mask = np.attr("logical_or")(mask_of(0), mask_of(1));
+    const auto filled = [&](const py::object &values, double value) {
+        return np.attr("where")(mask, np.attr("asarray")(value, values.attr("dtype")), values);
     };
     const py::object plain_grad = filled(grad, 0);
     const py::object plain_y = filled(y, op == Op::softmax_backward ? 0 : -__builtin_inf());

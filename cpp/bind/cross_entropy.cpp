@@ -1,5 +1,8 @@
 // cross_entropy and cross_entropy_with_grad.
+#include <algorithm>
 #include <cmath>
+#include <limits>
+#include <memory>
 
 #include "bind/arguments.hpp"
 #include "bind/execute.hpp"
@@ -112,9 +115,17 @@ Result array_call(const char *function, const Arguments &arguments, bool with_gr
 
     const FpEnvironment environment;
     LongSum kept_weight;
-    if (how == Reduction::mean && !weights.empty() && !probabilities)
+    if (how == Reduction::mean && !weights.empty() && !probabilities) {
+        // A factor that cancels in the mean, so that nothing over- or underflows.
+        double largest = 0;
+        for (const double w : weights)
+            largest = std::isfinite(w) ? std::max(largest, std::fabs(w)) : largest;
+        if (largest > 0)
+            for (double &w : weights)
+                w = std::ldexp(w, -std::ilogb(largest));
         for (const std::int64_t label : targets.labels)
             kept_weight.add(label < 0 ? 0 : weights[static_cast<std::size_t>(label)]);
+    }
     loss.divisor = loss.z_divisor = 1;
     if (how == Reduction::mean) {
         loss.z_divisor = static_cast<double>(targets.kept);
@@ -186,6 +197,9 @@ Result masked_call(const char *function, const Arguments &given, bool with_grad)
     Result result = array_call(function, arguments, with_grad);
     if (!with_grad)
         return result;
+    py::dict where;
+    where["where"] = x.mask;
+    np.attr("copyto")(np.attr("asarray")(result.gradient), 0, **where);
     if (!arguments.given(out) || unwrap_out(function, arguments.keyword[out]) == Py_None)
         result.gradient = x.masked(result.gradient, x.mask);
     else if (is_masked_array(result.gradient.ptr()))

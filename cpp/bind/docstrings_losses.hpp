@@ -101,8 +101,8 @@ constexpr const char *cross_entropy_with_grad_doc =
 
 Cross-entropy and its gradient with respect to the logits, in one pass.
 
-The loss is that of `cross_entropy`, to the bit (of float64 logits, if `out`
-or the targets are float64). The gradient may be written into the logits
+The loss is that of `cross_entropy` (of float64 logits, if `out` or the targets
+are float64), but for the last bit in rare rows. The gradient may be written into the logits
 themselves. For labels without smoothing and z-loss each of its elements is
 within 3 ULP of the exact value in float32 and float64, where probabilities
 that round to 0 count as 0; in the other cases, within 3 ULP of the largest

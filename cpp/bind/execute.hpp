@@ -1,6 +1,7 @@
 // Running a plan from Python: workspace, interpreter lock, and C++ exceptions as Python's.
 #pragma once
 #include <cfenv>
+#include <stdexcept>
 
 #include "bind/numpy.hpp"
 #include "core/plan.hpp"
@@ -41,6 +42,8 @@ template <class Body> PyObject *guarded(Body body) noexcept {
     } catch (py::error_already_set &error) {
         error.restore();
     } catch (const std::bad_alloc &) {
+        PyErr_NoMemory();
+    } catch (const std::length_error &) { // of a vector
         PyErr_NoMemory();
     } catch (const std::exception &error) {
         PyErr_SetString(PyExc_RuntimeError, error.what());

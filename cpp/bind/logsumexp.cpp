@@ -58,9 +58,7 @@ Logarithms array_call(const Arguments &arguments) {
     py::object descr = agreed_dtype(function, wanted, array(out_view));
     if (!descr)
         descr = computed == *dtype_of(PyArray_DESCR(x)) ? native_descr(PyArray_DESCR(x))
-                : computed == DType::f32 || computed == DType::f64
-                    ? descr_of(computed)
-                    : native_descr(PyArray_DESCR(array(factors.owner)));
+                                                        : descr_of(computed);
 
     std::size_t rows = 1;
     for (npy_intp n : shape)

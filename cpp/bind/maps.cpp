@@ -1,7 +1,6 @@
 // softmax and log_softmax: a fast path for what most calls are (a plain contiguous array, its last
 // axis) and one general path for everything else. Both end in the same kernels.
 #include "bind/arguments.hpp"
-#include "bind/docstrings.hpp"
 #include "bind/execute.hpp"
 #include "bind/functions.hpp"
 #include "bind/problem.hpp"

@@ -34,6 +34,8 @@ std::int64_t parse_ignore_index(const char *function, PyObject *given) {
     const Py_ssize_t value = PyNumber_AsSsize_t(given, PyExc_OverflowError);
     if (value == -1 && PyErr_Occurred()) {
         const bool is_integer = PyErr_ExceptionMatches(PyExc_OverflowError);
+        if (!is_integer && !PyErr_ExceptionMatches(PyExc_TypeError))
+            throw py::error_already_set();
         PyErr_Clear();
         raise(is_integer ? PyExc_ValueError : PyExc_TypeError, function,
               std::string("ignore_index ") +

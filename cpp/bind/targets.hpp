@@ -2,7 +2,6 @@
 // anything is written; the kernels see nothing else of them.
 #pragma once
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "bind/arrays.hpp"

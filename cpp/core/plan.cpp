@@ -1,6 +1,7 @@
 #include "core/plan.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 
 namespace softlane {
@@ -83,7 +84,10 @@ Plan make_plan(const Problem &given) {
     plan.converted = plain && !same;
     plan.release_gil = plan.rows * plan.length >= release_gil_elements;
 
-    if (!plan.direct) {
+    constexpr std::size_t longest = PTRDIFF_MAX / 64; // so that no size of a tile overflows
+    if (!plan.direct && plan.length > longest) {
+        plan.workspace_bytes = PTRDIFF_MAX; // more than there is
+    } else if (!plan.direct) {
         const std::size_t row_bytes = // the widest of all
             plan.length * dtype_size[static_cast<int>(plan.kernel_dtype)];
         plan.tile_count = 1 + (p.array[other_stream].data != nullptr) + !same;

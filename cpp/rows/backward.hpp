@@ -77,18 +77,22 @@ struct SoftmaxBackward {
         const Real<C> total = dot.total();
         const Wide<C> mean = broadcast<Wide<C>>(high(total)), rest = broadcast<Wide<C>>(low(total));
         [[maybe_unused]] const bool finite = high(total) - high(total) == 0;
+        [[maybe_unused]] const bool ordinary = magnitude(high(total)) < 0x1p1000;
         const Divided<C> divided(t);
         write_row<V>(dx, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
             const Wide<C> g = load_wide(grad + i, part, C(0)), p = load_wide(y + i, part, C(0));
             const Wide<C> d = sub(g, mean);
-            Wide<C> dx = mul(p, d);
-            if constexpr (sizeof(C) == 8)
-                if (finite) { // the rounding error of d (Knuth), for one rounding in all
-                    const Wide<C> part = sub(d, g);
-                    const Wide<C> error = sub(sub(g, sub(d, part)), add(mean, part));
-                    dx = mul_add(p, d, mul(p, sub(error, rest)));
+            Wide<C> product = mul(p, d);
+            if constexpr (sizeof(C) == 8) {
+                if (ordinary) { // the rounding error of d (Knuth), for one rounding in all
+                    const Wide<C> back = sub(d, g);
+                    const Wide<C> error = sub(sub(g, sub(d, back)), add(mean, back));
+                    product = mul_add(p, d, mul(p, sub(error, rest)));
+                } else if (finite) { // d may overflow
+                    product = sub(mul(p, g), mul(p, mean));
                 }
-            return from_wide<C>(divided(dx));
+            }
+            return from_wide<C>(divided(product));
         });
     }
 };

@@ -31,20 +31,23 @@ INLINE Wide<typename R::C> class_weights(const R &row, std::size_t i, Part part)
 // sum v_c and sum v_c (max - x_c), where 0 * inf is 0.
 template <class C> struct Scored {
     Real<C> weight = 0.0, distance = 0.0;
+    double largest = 0; // abs(v_c)
 };
 template <class R> __attribute__((noinline)) Scored<typename R::C> scored(const R &row) {
     using C = typename R::C;
     using V = Wide<C>;
     WideSum<C> weight, distance;
     const V max = broadcast<V>(static_cast<double>(row.range.max)), zero = broadcast<V>(0.0);
+    V largest = zero;
     sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
         const V v = class_weights(row, i, part);
         const V d = sub(max, load_wide(row.x + i, part, row.range.max));
         const V size = SOFTLANE_ISA::max(v, sub(zero, v));
+        largest = SOFTLANE_ISA::max(size, largest);
         weight += v;
         distance += zero_where_at_most(mul(v, d), size, zero);
     });
-    return {weight.total(), distance.total()};
+    return {weight.total(), distance.total(), reduce_max(largest)};
 }
 
 // The loss of one row.
@@ -143,6 +146,7 @@ template <class C> struct GradientStats {
     double target = 0;    // the gradient of the label's class
     double unit = 0;      // 1 / (T divisor)
     int lift = 0, target_lift = 0, unit_lift = 0;
+    double largest = 0; // of class_weights
 };
 
 struct CrossEntropyWithGrad {
@@ -238,6 +242,7 @@ private:
         const Real<C> over =
             reciprocal(Real<C>(by.temperature) * real<C>({options.divisor, options.divisor_low}));
         stats.unit = high(over);
+        stats.largest = loss.sums.largest;
         stats.unit_lift = -2 * binade(static_cast<double>(by.factor));
         Real<C> z = 0.0; // the z-loss' share of V
         if (options.z_loss != 0)
@@ -256,12 +261,17 @@ private:
         } else {
             stats.factor = reciprocal(total);
             if (loss.label >= 0) {
-                const Real<C> e = Real<C>(static_cast<double>(row.y[loss.label]));
+                const double kept = load_one(row.y + loss.label);
+                const Real<C> e = Real<C>(kept > static_cast<double>(least_kept<C>) ? kept : 0.0);
                 p = e * stats.factor;
                 rest = (total - e) * stats.factor;
             }
         }
-        stats.factor = stats.factor * v * over;
+        // V apart from its exponent, which may be as small as a weight is.
+        const double size = magnitude(high(v));
+        const int power = size > 0 && size < infinity<double> ? binade(size) : 0;
+        stats.factor = stats.factor * (v * Real<C>(moved(1, -power))) * over;
+        stats.lift -= power;
         if (loss.label < 0)
             return;
         Real<C> target = Real<C>(0.0) - Real<C>(loss.weight) * rest; // never -0
@@ -277,11 +287,13 @@ private:
         stats.target = high(target * over);
     }
 
-    // Exponentials of what was below the range, -inf among it, are not quite 0.
+    // Exponentials of what was below the range, -inf among it, are not quite 0, but at most this.
+    template <class C>
+    static constexpr C least_kept =
+        static_cast<C>(1.0625 * ExpConstants<C>::scale * ExpKernel<C>::least);
     template <class V> static INLINE V without_least(V e) {
         using C = typename V::Scalar;
-        constexpr C least = static_cast<C>(1.0625 * ExpConstants<C>::scale * ExpKernel<C>::least);
-        return zero_where_at_most(e, e, broadcast<V>(least));
+        return zero_where_at_most(e, e, broadcast<V>(least_kept<C>));
     }
 
     template <Products products, class R>
@@ -299,7 +311,11 @@ private:
                                                        const GradientStats<typename R::C> &stats) {
         using C = typename R::C;
         using V = Vec<C, sum_lanes<C>>;
-        const Factor<C, Products::direct> product(stats.factor, stats.lift);
+        // No v_c leaves the type before it is subtracted.
+        const double size = stats.largest * magnitude(stats.unit);
+        const int most =
+            size > 0 ? (sizeof(C) == 4 ? 120 : 1000) - binade(size) + stats.unit_lift : 1000;
+        const Factor<C, Products::direct> product(stats.factor, stats.lift, most);
         const Wide<C> unit =
             broadcast<Wide<C>>(moved(stats.unit, product.exponent - stats.unit_lift));
         const V after = broadcast<V>(product.after);

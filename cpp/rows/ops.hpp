@@ -67,8 +67,7 @@ struct LogSoftmax {
         const double factor = static_cast<double>(by.factor);
         const C before = t > 1 ? by.factor * C(0.5) : C(1);
         const C middle = t < 1 ? by.factor * C(0.5) : by.factor;
-        const C after =
-            static_cast<C>((t > 1 ? 2 : t < 1 ? 2 * factor : 1) / by.temperature);
+        const C after = static_cast<C>((t > 1 ? 2 : t < 1 ? 2 * factor : 1) / by.temperature);
         const C max = row.range.max, shift = -max * before;
         C *y = row.y;
         return log_reduce(
@@ -108,7 +107,7 @@ private:
 
     template <class C> static std::size_t position_of_zero(const C *y, std::size_t n) {
         std::size_t i = 0;
-        while (i + 1 < n && y[i] != 0)
+        while (i + 1 < n && load_one(y + i) != 0)
             ++i;
         return i;
     }
@@ -148,14 +147,15 @@ template <class R> __attribute__((noinline)) void weighted_log_sum(const R &row)
         return size < 0x1p-1022 ? binade(size * 0x1p100) - 100 : binade(size);
     };
     bool nan = false, plus = false, minus = false;
-    double largest = -infinity<double>, origin = 0; // log of a term; the x there
-    int unit = 0;                                   // the exponent of b there
+    bool any = false;
+    double origin = 0; // x where a term is largest
+    int unit = 0;      // the exponent of b there
     each([&](double x, double b) {
         const double infinite = (x - x) + (b - b); // NaN unless both are finite
         if (infinite == 0) {
             const int exponent = binades(b);
-            if (x + exponent * ln_2 > largest) {
-                largest = x + exponent * ln_2;
+            if (!any || (x - origin) + (exponent - unit) * ln_2 > 0) {
+                any = true;
                 origin = x;
                 unit = exponent;
             }
@@ -174,7 +174,7 @@ template <class R> __attribute__((noinline)) void weighted_log_sum(const R &row)
     } else if (plus || minus) {
         log = infinity<double>;
         sign = plus ? 1 : -1;
-    } else if (largest > -infinity<double>) {
+    } else if (any) {
         const Careful<C> unscaled;
         Real<C> sum = 0.0;
         each([&](double x, double b) {
@@ -183,7 +183,7 @@ template <class R> __attribute__((noinline)) void weighted_log_sum(const R &row)
             const Real<C> z = quotient<C>(origin, x, unscaled);
             const int exponent = binades(b);
             const double size = exponent - unit - high(z) * log2_e;
-            if (!(size > -300))
+            if (!(size > -900)) // nothing, even where larger terms cancel
                 return;
             const double up = exponent < -500 ? 0x1p600 : exponent > 500 ? 0x1p-500 : 1;
             const int moved = exponent < -500  ? exponent + 600
@@ -254,6 +254,8 @@ struct LogSumExp {
         by.temperature = row.scaling.temperature;
         const double max = widened(row.range.max);
         const Real<C> whole = by.temperature == 1 ? Real<C>(max) : quotient<C>(max, 0, by);
+        if (!(magnitude(high(whole)) < infinity<double>))
+            return whole;
         return whole + excess.log * Real<C>(power_of_two(-excess.lift));
     }
 };

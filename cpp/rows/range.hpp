@@ -13,7 +13,7 @@ template <class C> struct Range {
     C max, second, min;
 };
 
-// Which of the two an op needs; the other one is not valid.
+// Which of the two an op needs; one that it does not is not valid.
 enum Wanted { wants_min = 1, wants_second = 2 };
 
 template <int wanted, class V> struct Extremes {

@@ -38,18 +38,19 @@ template <class C> struct WideSum {
         constexpr int lanes = sum_lanes<C>;
         double h[lanes], l[lanes];
         store(h, high);
-        if constexpr (sizeof(C) == 4)
+        if constexpr (sizeof(C) == 4) {
             return fold<lanes>(h);
-        store(l, low);
-        DoubleDouble lane[lanes];
-        for (int i = 0; i < lanes; ++i)
-            lane[i] = two_sum(h[i], l[i]);
-        const DoubleDouble sum = fold<lanes>(lane);
-        // Infinities leave no valid low part.
-        const double plain = fold<lanes>(h);
-        const bool valid = sum.high - sum.high == 0;
-        if constexpr (sizeof(C) == 8)
+        } else {
+            store(l, low);
+            DoubleDouble lane[lanes];
+            for (int i = 0; i < lanes; ++i)
+                lane[i] = two_sum(h[i], l[i]);
+            const DoubleDouble sum = fold<lanes>(lane);
+            // Infinities leave no valid low part.
+            const double plain = fold<lanes>(h);
+            const bool valid = sum.high - sum.high == 0;
             return valid ? sum : DoubleDouble(plain);
+        }
     }
 };
 

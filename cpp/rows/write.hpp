@@ -25,13 +25,6 @@ template <class C>
 constexpr C greatest = sizeof(C) == 4 ? C(0x1.fffffep127) : C(0x1.fffffffffffffp1023);
 template <class C> constexpr C not_a_number = static_cast<C>(__builtin_nan(""));
 
-// Whatever a NaN's sign and payload are, they become those of the one that is written elsewhere.
-template <class C> __attribute__((noinline)) void unify_nan(C *y, std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i)
-        if (y[i] != y[i])
-            y[i] = not_a_number<C>;
-}
-
 // How the products of a row's exponentials with its factor are rounded.
 enum class Products {
     normal,  // none is subnormal
@@ -47,7 +40,7 @@ template <class C, Products products> struct Factor {
     int exponent = 0; // the limbs are 2^exponent too large, and so is before()
     C hi, lo, after;
 
-    INLINE explicit Factor(Real<C> factor, int lift = 0) {
+    INLINE explicit Factor(Real<C> factor, int lift = 0, int most = 1000) {
         constexpr bool is_float = sizeof(C) == 4;
         const double size = magnitude(high(factor));
         const int power = size > 0 ? binade(size) - lift : 0;
@@ -56,12 +49,17 @@ template <class C, Products products> struct Factor {
         else if (products == Products::direct && power < (is_float ? -90 : -900))
             exponent = lift_bits<C>;
         else if (products == Products::direct && power > (is_float ? 30 : 850))
-            exponent = (is_float ? 60 : 780) - power; // no product with an exponential overflows
+            exponent = (is_float ? 60 : 780) - power;  // no product with an exponential overflows
+        constexpr int least = is_float ? -126 : -1022; // `after` is finite
+        exponent = exponent > most ? most : exponent;
+        exponent = exponent < least ? least : exponent;
         after = static_cast<C>(power_of_two(-exponent));
         const double h = moved(high(factor), exponent - lift);
         hi = static_cast<C>(h);
         lo = static_cast<C>(is_float ? h - static_cast<double>(hi)
                                      : moved(low(factor), exponent - lift));
+        if (power + exponent > (is_float ? 60 : 780)) // whose products with exponentials overflow
+            lo = 0;
         if (!(magnitude(hi) < infinity<C>)) {
             lo = 0;
             if (size < infinity<double>) // its products with 0 are 0
@@ -84,7 +82,7 @@ template <class C, Products products> struct Factor {
 
 // The bits of value * 2^-lift, rounded to nearest even to a format of that many bits.
 template <int mantissa_bits, int exponent_bits>
-INLINE std::uint64_t encoded(double value, int lift) {
+inline std::uint64_t encoded(double value, int lift) {
     std::uint64_t u;
     __builtin_memcpy(&u, &value, sizeof u);
     constexpr std::uint64_t top = (std::uint64_t{1} << exponent_bits) - 1;
@@ -95,7 +93,7 @@ INLINE std::uint64_t encoded(double value, int lift) {
     if (biased == 0x7ff)
         return fraction != 0 ? infinite | std::uint64_t{1} << (mantissa_bits - 1) : sign | infinite;
     if (biased == 0)
-        return sign;
+        return value == 0 ? sign : encoded<mantissa_bits, exponent_bits>(value * 0x1p64, lift + 64);
     const int exponent = biased - 1023 - lift + static_cast<int>(top / 2);
     const int cut = 52 - mantissa_bits + (exponent < 1 ? 1 - exponent : 0);
     if (cut > 54)
@@ -122,6 +120,15 @@ template <class C> INLINE double load_one(const C *p) {
     C value;
     __builtin_memcpy(&value, p, sizeof value);
     return static_cast<double>(value);
+}
+
+// Whatever a NaN's sign and payload are, they become those of the one that is written elsewhere.
+template <class C> __attribute__((noinline)) void unify_nan(C *y, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        const double v = load_one(y + i);
+        if (v != v)
+            store_one(y + i, not_a_number<double>, 0);
+    }
 }
 
 } // namespace

@@ -129,10 +129,10 @@ INLINE F32 scaled(F32 e, F32 hi, F32 lo) { return {vfmaq_f32(vmulq_f32(e.r, lo.r
 INLINE F64 scaled(F64 e, F64 hi, F64 lo) { return {vfmaq_f64(vmulq_f64(e.r, lo.r), e.r, hi.r)}; }
 
 INLINE F32 product_rest(F32 a, F32 b) {
-    return {vnegq_f32(vfmsq_f32(vmulq_f32(a.r, b.r), a.r, b.r))};
+    return {vfmaq_f32(vnegq_f32(vmulq_f32(a.r, b.r)), a.r, b.r)};
 }
 INLINE F64 product_rest(F64 a, F64 b) {
-    return {vnegq_f64(vfmsq_f64(vmulq_f64(a.r, b.r), a.r, b.r))};
+    return {vfmaq_f64(vnegq_f64(vmulq_f64(a.r, b.r)), a.r, b.r)};
 }
 INLINE F32 zero_where_at_most(F32 v, F32 a, F32 b) {
     const uint32x4_t bits = vreinterpretq_u32_f32(v.r);

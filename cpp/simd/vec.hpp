@@ -24,7 +24,8 @@
 //                              nearest even where the result is subnormal. No subnormal number goes
 //                              through floating-point arithmetic: it takes 100 times as long on
 //                              some processors, and the kernels' FP mode flushes it to zero
-//   product_rest(a, b)         a * b - mul(a, b), exactly, where neither underflows
+//   product_rest(a, b)         a * b - mul(a, b), exactly, where neither underflows, nor overflows
+//                              or is beyond 2^970 (doubles)
 //   zero_where_at_most(v, a, b)  a <= b ? +0 : v; so NaN in a or b leaves v
 //   widen(v), narrow(v)        float to double, exactly; double to float
 //   reduce_max(v)              the largest lane; no lane is NaN
