@@ -158,15 +158,15 @@ template <class C> struct ExpConstants;
 """
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+def print_or_check(description: str | None, path: pathlib.Path, text: str) -> int:
+    """What the command line asks for; the exit status."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--check", action="store_true", help="compare with the committed header")
-    text = header()
     if parser.parse_args().check:
-        return 0 if HEADER.read_text() == text else 1
+        return 0 if path.read_text() == text else 1
     print(text, end="")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_or_check(__doc__, HEADER, header()))

@@ -11,10 +11,10 @@ exact.
 
 from __future__ import annotations
 
-import argparse
 import pathlib
 import sys
 
+from fit_exp import print_or_check
 from mpmath import mp, mpf
 
 mp.prec = 300
@@ -78,15 +78,5 @@ constexpr double exp_step[] = {{{pair(mp.log(2) / EXP_TABLE_SIZE, STEP_BITS + 3)
 """
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare with the committed header")
-    text = header()
-    if parser.parse_args().check:
-        return 0 if HEADER.read_text() == text else 1
-    print(text, end="")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_or_check(__doc__, HEADER, header()))

@@ -1,4 +1,7 @@
-"""The functions by their definitions in long double, with the interface's edge rules alone."""
+"""The functions by their definitions in long double, with the interface's edge rules alone.
+
+A witness beside softlane._oracle, on purpose independent of it (test_oracles.py compares the two).
+"""
 
 from __future__ import annotations
 

@@ -10,17 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from families import DEPTH
 from flint import arb, ctx
-from reference import (
-    DEPTH,
-    FACTS,
-    LN2,
-    THREADS,
-    errors_by_level,
-    exp_reference,
-    long_double,
-    on_levels,
-)
+from reference import FACTS, LN2, THREADS, errors_by_level, exp_reference, long_double, on_levels
 
 from softlane import _core
 from softlane._oracle import ulp_error

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from families import CONFIDENT, FAMILIES, tempered
 from flint import arb, ctx
 from helpers import DTYPES, EVERY_DTYPE, promised_ulp, sample
 from reference import (
-    CONFIDENT,
     EVERY_WIDTH,
-    FAMILIES,
-    LN2,
     TEMPERATURES,
+    check_largest_terms,
     climb,
-    error_of_largest,
     errors_by_level,
     long_double,
     on_levels,
-    tempered,
     worst_row,
 )
 
 import softlane
 from softlane._oracle import ulp, ulp_error, wide_float
 from softlane._oracle_losses import (
-    Gradient,
     cross_entropy_reference,
-    log_softmax_backward_reference,
-    softmax_backward_reference,
 )
 
 # Lengths and infinities are a matter of the sums, which test_log_rows.py judges.
@@ -78,7 +71,7 @@ def random_options(classes: int, rng: np.random.Generator) -> Iterator[dict[str,
 def test_integer_targets(family, dtype, record_property) -> None:
     """Each element, that of the target in sure rows and subnormal ones too, on every level."""
     if dtype.itemsize == 2 and family in FULL_PRECISION:
-        pytest.skip("needs the digits of a wider dtype")
+        pytest.skip("the family is made of digits that 16-bit numbers do not have")
     largest, row = 0.0, ""
     for x, targets in rows_of(family, dtype):
         exact = cross_entropy_reference(x, targets).gradient.value
@@ -213,16 +206,6 @@ def test_gradient_of_16_bit_logits_in_float32(dtype, isa) -> None:
 # Sums that cancel: relative to their largest term
 
 
-def check(
-    results: dict[str, np.ndarray], exact: Gradient, what: object, bound: float = 3.0
-) -> float:
-    """The largest error of all levels, in ULP of the largest term, which is within the bound."""
-    measure = functools.partial(error_of_largest, bound=bound)
-    worst = max(error.max() for error in errors_by_level(results, exact, measure).values())
-    assert worst <= 1, f"{worst * bound:.3f} ULP: {what}"
-    return float(worst * bound)
-
-
 def check_options(
     x: np.ndarray, targets: np.ndarray, options: dict[str, Any]
 ) -> tuple[float, float]:
@@ -230,7 +213,9 @@ def check_options(
     exact = cross_entropy_reference(x, targets, **options)
     options = {"reduction": "none"} | options
     both = on_levels(lambda: softlane.cross_entropy_with_grad(x, targets, **options))
-    gradient = check({name: dx for name, (_, dx) in both.items()}, exact.gradient, options)
+    gradient = check_largest_terms(
+        {name: dx for name, (_, dx) in both.items()}, exact.gradient, options
+    )
     if options["z_loss"]:
         return gradient, 0.0
     errors = errors_by_level({name: loss for name, (loss, _) in both.items()}, exact.loss)
@@ -283,56 +268,7 @@ def test_every_option_with_temperature(dtype) -> None:
                 targets = some_targets(x, rng)
                 results = on_levels(lambda o=options, t=targets, x=x: with_grad(x, t, **o))
                 exact = cross_entropy_reference(x, targets, **options).gradient
-                check(results, exact, options, bound=3.5)
-
-
-BACKWARD = pytest.mark.parametrize(
-    "forward, backward, reference",
-    [
-        (softlane.softmax, "softmax_backward", softmax_backward_reference),
-        (softlane.log_softmax, "log_softmax_backward", log_softmax_backward_reference),
-    ],
-    ids=["softmax_backward", "log_softmax_backward"],
-)
-
-
-def some_gradients(shape: tuple[int, ...], rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Gradients of a result: ordinary, of one sign, one-hot, of very different sizes."""
-    yield rng.standard_normal(shape)
-    yield rng.random(shape) + 0.5
-    yield (np.arange(shape[-1]) == rng.integers(shape[-1], size=(shape[0], 1))).astype(float)
-    yield rng.standard_normal(shape) * 10.0 ** rng.uniform(-4, 4, shape)
-
-
-@BACKWARD
-@EVERY_DTYPE
-def test_backward(forward, backward, reference, dtype, record_property) -> None:
-    """Relative to the largest term, for ordinary rows and sure ones."""
-    rng = np.random.default_rng(32)
-    largest = 0.0
-    for n in (1, 2, 3, 7, 16, 33, 100, 1000):
-        for spread in (0.1, 2, 20):
-            y = forward((spread * rng.standard_normal((60, n))).astype(dtype))
-            for grad in some_gradients(y.shape, rng):
-                g = grad.astype(dtype)
-                results = on_levels(lambda g=g, y=y: getattr(softlane, backward)(g, y))
-                largest = max(largest, check(results, reference(g, y), (n, spread)))
-    record_property("max ulp of the largest term", largest)
-
-
-@BACKWARD
-@EVERY_WIDTH
-def test_backward_axes_and_temperature(forward, backward, reference, dtype) -> None:
-    rng = np.random.default_rng(33)
-    for axis in (0, 1, -1, (0, 2), None):
-        rows = np.delete((6, 20, 9), axis) if axis is not None else ()
-        for t in (0.3, 20.0, rng.uniform(0.1, 10, rows)):
-            x = sample((6, 20, 9), np.dtype(dtype), 1)
-            options = {"axis": axis, "temperature": t}
-            y = forward(x, **options)
-            g = rng.standard_normal(x.shape).astype(dtype)
-            results = on_levels(lambda g=g, y=y, o=options: getattr(softlane, backward)(g, y, **o))
-            check(results, reference(g, y, axis, t), options, bound=3.5)
+                check_largest_terms(results, exact, options, bound=3.5)
 
 
 # The gradient is that of the loss
@@ -433,23 +369,3 @@ def test_oracle_agrees_with_arb() -> None:
             x[None], q[None], weight=weight, temperature=0.7, z_loss=0.01
         ).gradient
         assert np.all(np.abs(got.value[0] - exact) <= 2.0**-58 * got.largest[0])
-
-
-def test_oracle_of_backward_agrees_with_arb() -> None:
-    rng = np.random.default_rng(37)
-    for n in (1, 2, 3, 10, 101):
-        g = rng.standard_normal(n) * 10.0 ** rng.uniform(-8, 8, n)
-        x = LN2 * rng.integers(-30, 1, n)
-        p = softlane.softmax(x)
-        log_p = np.log(p)
-        with ctx.workprec(300):
-            gs, ps = [arb(v) for v in g.tolist()], [arb(v) for v in p.tolist()]
-            dot = sum((a * b for a, b in zip(gs, ps, strict=True)), arb(0))
-            exact = long_double(b * (a - dot) / arb(0.7) for a, b in zip(gs, ps, strict=True))
-            total = sum(gs, arb(0))
-            logs = [arb(v) for v in log_p.tolist()]
-            exact_log = long_double((a - b.exp() * total) for a, b in zip(gs, logs, strict=True))
-        got = softmax_backward_reference(g, p, temperature=0.7)
-        assert np.all(np.abs(got.value - exact) <= 2.0**-60 * got.largest)
-        got = log_softmax_backward_reference(g, log_p)
-        assert np.all(np.abs(got.value - exact_log) <= 2.0**-60 * got.largest)

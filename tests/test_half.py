@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from families import FAMILIES
 from helpers import BFLOAT16, LEVELS, promised_ulp
-from reference import FAMILIES, THREADS, errors_by_level, on_levels
+from reference import THREADS, errors_by_level, on_levels
 
 import softlane
 from softlane._oracle import softmax_reference, ulp_error

@@ -8,20 +8,18 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from families import CONFIDENT, FAMILIES, tempered
 from flint import arb, ctx
 from helpers import BFLOAT16, EVERY_DTYPE, promised_ulp
 from plain import LOGSUMEXP_ERROR
 from reference import (
-    CONFIDENT,
     EVERY_WIDTH,
     EXTREME,
-    FAMILIES,
     TEMPERATURES,
     climb,
     errors_by_level,
     long_double,
     on_levels,
-    tempered,
     worst_row,
 )
 
@@ -90,7 +88,7 @@ class Findings:
 def test_rows(family, dtype, tmp_path, record_property) -> None:
     """Relative to each element of log_softmax and to each loss, on every level."""
     if dtype.itemsize == 2 and family in FULL_PRECISION:
-        pytest.skip("needs the digits of a wider dtype")
+        pytest.skip("the family is made of digits that 16-bit numbers do not have")
     rng = np.random.default_rng(list(family.encode()))
     found = Findings()
     for x, where in EVERY_FAMILY[family](dtype, rng):

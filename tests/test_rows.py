@@ -8,18 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from families import FAMILIES, Rows, tempered
 from flint import arb, ctx
 from helpers import promised_ulp
-from reference import (
-    EXTREME,
-    FAMILIES,
-    TEMPERATURES,
-    Rows,
-    climb,
-    long_double,
-    tempered,
-    worst_row,
-)
+from reference import EXTREME, TEMPERATURES, climb, long_double, worst_row
 
 import softlane
 from softlane._oracle import softmax_reference, ulp_error

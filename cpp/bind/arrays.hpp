@@ -10,16 +10,18 @@
 
 namespace softlane::bind {
 
-// Where a function takes a keyword's object, null stands for its default.
-
 // A new reference that pybind11 owns from here on; throws what Python raised if it is null.
 py::object owned(PyObject *object);
 
 // Sets a Python exception, its text prefixed with "<function>: ", and throws it.
 [[noreturn]] void raise(PyObject *type, const char *function, const std::string &text);
 
-std::string shape_text(const PyArrayObject *array); // (2, 3)
-std::string dtype_text(PyArray_Descr *descr);       // float32
+constexpr const char *accepted = "float16, bfloat16, float32, float64";
+
+std::string text_of(PyObject *object);                      // its str()
+std::string shape_text(const std::vector<npy_intp> &shape); // (2, 3)
+std::string shape_text(PyArrayObject *array);
+std::string dtype_text(PyArray_Descr *descr); // float32
 
 // The stored type behind a descriptor of any byte order; nothing if softlane has no kernel for it.
 // bfloat16 is recognised from the descriptor alone: ml_dtypes is never imported.
@@ -32,6 +34,10 @@ bool is_masked_array(PyObject *object);
 // one with masked elements: those whose masks mean something come here as their data.
 py::object as_array(const char *function, const char *what, PyObject *object);
 
+// A copy of our own in C order, cast to that type: another thread, or the result itself, may write
+// to the caller's.
+py::object copied(PyArrayObject *array, int type);
+
 // A view of our own, of the base class: Python code that runs while the arguments are read (an
 // __array__, an __index__), or another thread, may reshape the caller's array.
 py::object private_view(PyArrayObject *array);
@@ -40,31 +46,8 @@ py::object private_view(PyArrayObject *array);
 // `has`: how the error begins, "b has " or nothing.
 py::object floating(const char *function, const py::object &array, const char *has = "");
 
-// is_axis[d] for each dimension.
-std::vector<bool> parse_axis(const char *function, PyObject *axis, int ndim);
-
-// A broadcast operand: its first byte, and its stride for each dimension of x (0 along the axis for
-// a temperature).
-struct Operand {
-    py::object owner;
-    const char *data = nullptr;
-    std::vector<std::ptrdiff_t> strides;
-    bool tiny = false; // of a temperature: some are below 2^-60
-};
-// b= of logsumexp: any real dtype.
-Operand parse_factors(const char *function, PyObject *b, PyArrayObject *x);
-Operand parse_where(const char *function, PyObject *where, PyArrayObject *x);
-Operand parse_temperature(const char *function, PyObject *temperature, PyArrayObject *x,
-                          const std::vector<bool> &is_axis);
-
 // The dtype of a result of inputs of these two: equal ones stay, others go to float32 or float64.
 DType promoted(DType a, DType b);
-
-// A real number that a keyword must be.
-double parse_real(const char *function, const char *what, PyObject *object);
-
-// dtype=: a descriptor of one of the four types in native byte order, or a null object for None.
-py::object parse_dtype(const char *function, PyObject *dtype);
 
 py::object descr_of(DType dtype); // float16, float32 or float64
 // The type's own descriptor in native byte order, for a result.

@@ -49,11 +49,9 @@ py::object masked_call(const char *function, Op op, const Arguments &given) {
     const py::object ma = py::module_::import("numpy.ma"), np = py::module_::import("numpy");
     // Plain arrays of one shape, or the error that the plain call gives.
     const auto data = [&](int i) {
-        const auto object = py::reinterpret_borrow<py::object>(given.array[i]);
-        return floating(
-            function,
-            as_array(function, i == 0 ? "grad" : "y", py::object(ma.attr("getdata")(object)).ptr()),
-            i == 0 ? "grad has " : "y has ");
+        const py::object plain = ma.attr("getdata")(py::handle(given.array[i]));
+        return floating(function, as_array(function, i == 0 ? "grad" : "y", plain.ptr()),
+                        i == 0 ? "grad has " : "y has ");
     };
     const py::object grad = data(0), y = data(1);
     if (!grad.attr("shape").equal(y.attr("shape"))) {
@@ -61,9 +59,7 @@ py::object masked_call(const char *function, Op op, const Arguments &given) {
         arguments.array[1] = y.ptr();
         return array_call(function, op, arguments);
     }
-    const auto mask_of = [&](int i) {
-        return ma.attr("getmaskarray")(py::reinterpret_borrow<py::object>(given.array[i]));
-    };
+    const auto mask_of = [&](int i) { return ma.attr("getmaskarray")(py::handle(given.array[i])); };
     const py::object mask = np.attr("logical_or")(mask_of(0), mask_of(1));
     const auto filled = [&](const py::object &values, double value) {
         return np.attr("where")(mask, np.attr("asarray")(value, values.attr("dtype")), values);
@@ -72,12 +68,9 @@ py::object masked_call(const char *function, Op op, const Arguments &given) {
     const py::object plain_y = filled(y, op == Op::softmax_backward ? 0 : -__builtin_inf());
     arguments.array[0] = plain_grad.ptr();
     arguments.array[1] = plain_y.ptr();
-    py::object result = array_call(function, op, arguments);
-    if (!arguments.given(out) || unwrap_out(function, arguments.keyword[out]) == Py_None)
-        return ma.attr("MaskedArray")(result, mask);
-    if (is_masked_array(result.ptr()))
-        result.attr("mask") = mask;
-    return result;
+    PyObject *original = given.array[is_masked_array(given.array[1]) ? 1 : 0];
+    return with_mask(function, array_call(function, op, arguments), mask, original,
+                     arguments.keyword[out]);
 }
 
 PyObject *call(const Signature &signature, Op op, PyObject *const *args, Py_ssize_t count,

@@ -79,9 +79,7 @@ Result array_call(const char *function, const Arguments &arguments, bool with_gr
     is_axis[static_cast<std::size_t>(axis_index)] = true;
     const npy_intp classes = PyArray_DIM(logits, axis_index);
     const std::vector<npy_intp> shape = row_shape(logits, is_axis, false);
-    std::size_t rows = 1;
-    for (npy_intp n : shape)
-        rows *= static_cast<std::size_t>(n);
+    const std::size_t rows = element_count(shape);
     if (classes == 0 && rows > 0)
         raise(PyExc_ValueError, function,
               "logits have shape " + shape_text(logits) + ": no classes along axis " +
@@ -200,10 +198,8 @@ Result masked_call(const char *function, const Arguments &given, bool with_grad)
     py::dict where;
     where["where"] = x.mask;
     np.attr("copyto")(np.attr("asarray")(result.gradient), 0, **where);
-    if (!arguments.given(out) || unwrap_out(function, arguments.keyword[out]) == Py_None)
-        result.gradient = x.masked(result.gradient, x.mask);
-    else if (is_masked_array(result.gradient.ptr()))
-        result.gradient.attr("mask") = x.mask;
+    result.gradient =
+        with_mask(function, result.gradient, x.mask, given.array[0], arguments.keyword[out]);
     return result;
 }
 

@@ -9,10 +9,10 @@ constexpr const char *cross_entropy_doc =
 
 Cross-entropy of logits against class labels or probabilities, in nats.
 
-Reads each row once and writes none: no array of the size of `logits` is made
-(but for bool, integers and masked arrays). The loss of a row is within 3 ULP
-of the exact value (3.5 with a temperature other than 1), relative, also where it is close to 0 because the target is almost
-sure.
+Writes no row: no array of the size of `logits` is made (but for bool, integers
+and masked arrays). The loss of a row is within 3 ULP of the exact value (3.5
+with a temperature other than 1), relative, also where it is close to 0 because
+the target is almost sure.
 
 Parameters
 ----------

@@ -5,7 +5,7 @@
 #include <map>
 #include <string>
 
-#include "bind/arrays.hpp"
+#include "bind/options.hpp"
 #include "core/cpu.hpp"
 #include "core/dispatch.hpp"
 #include "core/fp_environment.hpp"

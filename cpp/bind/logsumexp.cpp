@@ -60,9 +60,7 @@ Logarithms array_call(const Arguments &arguments) {
         descr = computed == *dtype_of(PyArray_DESCR(x)) ? native_descr(PyArray_DESCR(x))
                                                         : descr_of(computed);
 
-    std::size_t rows = 1;
-    for (npy_intp n : shape)
-        rows *= static_cast<std::size_t>(n);
+    const std::size_t rows = element_count(shape);
     // Rows without elements stay as they are here.
     std::vector<double> logs(rows, -std::numeric_limits<double>::infinity());
     std::vector<double> signs(wants_sign ? rows : 0, 0.0);
@@ -106,14 +104,10 @@ Logarithms masked_call(const Arguments &given) {
                           : py::int_(-1);
     options["keepdims"] = parse_flag(arguments, keepdims);
     const py::object mask = np.attr("all")(x.mask, **options);
-    if (arguments.given(out) && unwrap_out(signature.name, arguments.keyword[out]) != Py_None) {
-        if (is_masked_array(result.log.ptr()))
-            result.log.attr("mask") = mask;
-    } else {
-        result.log = x.masked(result.log, mask);
-    }
+    result.log =
+        with_mask(signature.name, result.log, mask, given.array[0], arguments.keyword[out]);
     if (result.sign)
-        result.sign = x.masked(result.sign, mask);
+        result.sign = with_mask(signature.name, result.sign, mask, given.array[0], nullptr);
     return result;
 }
 

@@ -33,9 +33,11 @@ bool is_last(PyObject *given, int ndim) {
     return d == -1 || d == ndim - 1;
 }
 
+// Elements of 16-bit types, which are converted on the stack.
+constexpr std::size_t most_converted = 2048;
+
 // Contiguous rows of x to those of y.
 void run_plain(Op op, DType dtype, const void *x, void *y, std::size_t size, std::size_t length) {
-    constexpr std::size_t most_converted = 2048; // plain_call() passes no more of 16-bit elements
     const KernelTable &table = active();
     static constexpr double one = 1;
     Rows rows{};
@@ -73,7 +75,7 @@ PyObject *plain_call(Op op, const Arguments &arguments) {
     if (ndim == 0 || !element || !is_last(arguments.keyword[axis], ndim))
         return nullptr;
     const std::size_t size = static_cast<std::size_t>(PyArray_SIZE(x));
-    if (dtype_size[static_cast<int>(*element)] == 2 && size > 2048)
+    if (dtype_size[static_cast<int>(*element)] == 2 && size > most_converted)
         return nullptr;
     PyObject *result = arguments.given(out) ? arguments.keyword[out] : nullptr;
     if (result != nullptr) {
@@ -130,12 +132,8 @@ py::object masked_call(const char *function, Op op, const Arguments &given) {
     const MaskedArgument x(function, given.array[0], given.keyword[where]);
     arguments.array[0] = x.data.ptr();
     arguments.keyword[where] = x.keep.ptr();
-    py::object result = array_call(function, op, arguments);
-    if (!arguments.given(out) || unwrap_out(function, arguments.keyword[out]) == Py_None)
-        return x.masked(result, x.mask);
-    if (is_masked_array(result.ptr()))
-        result.attr("mask") = x.mask;
-    return result;
+    return with_mask(function, array_call(function, op, arguments), x.mask, given.array[0],
+                     arguments.keyword[out]);
 }
 
 PyObject *call(const Signature &signature, Op op, PyObject *const *args, Py_ssize_t count,

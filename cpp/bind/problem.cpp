@@ -66,4 +66,11 @@ std::vector<npy_intp> row_shape(PyArrayObject *x, const std::vector<bool> &is_ax
     return shape;
 }
 
+std::size_t element_count(const std::vector<npy_intp> &shape) {
+    std::size_t count = 1;
+    for (npy_intp n : shape)
+        count *= static_cast<std::size_t>(n);
+    return count;
+}
+
 } // namespace softlane::bind

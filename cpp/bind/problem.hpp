@@ -1,6 +1,6 @@
 // From checked arrays to the core's description of a call.
 #pragma once
-#include "bind/arrays.hpp"
+#include "bind/options.hpp"
 
 namespace softlane::bind {
 
@@ -18,5 +18,6 @@ Problem describe(Op op, const Operands &operands, const std::vector<bool> &is_ax
 
 // The shape of what there is one of for each row: without the axes, or with length 1 there.
 std::vector<npy_intp> row_shape(PyArrayObject *x, const std::vector<bool> &is_axis, bool keepdims);
+std::size_t element_count(const std::vector<npy_intp> &shape);
 
 } // namespace softlane::bind

@@ -73,21 +73,26 @@ py::object returned(PyObject *original, py::object result) {
     return owned(PyArray_Return(reinterpret_cast<PyArrayObject *>(result.release().ptr())));
 }
 
-MaskedArgument::MaskedArgument(const char *function, PyObject *given, PyObject *where)
-    : original(py::reinterpret_borrow<py::object>(given)) {
+MaskedArgument::MaskedArgument(const char *function, PyObject *given, PyObject *where) {
     const py::object ma = py::module_::import("numpy.ma"), np = py::module_::import("numpy");
-    data = ma.attr("getdata")(original);
-    mask = ma.attr("getmaskarray")(original).attr("copy")();
+    data = ma.attr("getdata")(py::handle(given));
+    mask = ma.attr("getmaskarray")(py::handle(given)).attr("copy")();
     keep = np.attr("logical_not")(mask);
     if (where && where != Py_None)
         keep = np.attr("logical_and")(keep, parse_where(function, where, array(data)).owner);
 }
 
-py::object MaskedArgument::masked(const py::object &result, const py::object &result_mask) const {
+py::object with_mask(const char *function, const py::object &result, const py::object &mask,
+                     PyObject *original, PyObject *out) {
+    if (unwrap_out(function, out) != Py_None) {
+        if (is_masked_array(result.ptr()))
+            result.attr("mask") = mask;
+        return result;
+    }
     py::dict options;
-    options["mask"] = result_mask;
-    const py::object fill = original.attr("_fill_value"); // None: numpy's default for the dtype
-    if (!fill.is_none())
+    options["mask"] = mask;
+    const py::object fill = py::handle(original).attr("_fill_value");
+    if (!fill.is_none()) // numpy's default for the dtype
         options["fill_value"] = fill;
     return py::module_::import("numpy.ma").attr("MaskedArray")(result, **options);
 }

@@ -3,7 +3,7 @@
 #pragma once
 #include <initializer_list>
 
-#include "bind/arrays.hpp"
+#include "bind/options.hpp"
 
 namespace softlane::bind {
 
@@ -43,11 +43,14 @@ py::object returned(PyObject *original, py::object result);
 
 // The parts of a masked array: `data`; `keep` = ~mask and where; its own `mask`, a copy.
 struct MaskedArgument {
-    py::object original, data, mask, keep;
+    py::object data, mask, keep;
 
     MaskedArgument(const char *function, PyObject *array, PyObject *where = nullptr);
-    // A masked array of that data and mask, with the fill value of the original.
-    py::object masked(const py::object &result, const py::object &result_mask) const;
 };
+
+// The result for a masked array: fresh, a masked array with the fill value of the original; given
+// as `out`, that one, its mask set if it has one.
+py::object with_mask(const char *function, const py::object &result, const py::object &mask,
+                     PyObject *original, PyObject *out);
 
 } // namespace softlane::bind

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "bind/problem.hpp"
 #include "core/fp_environment.hpp"
 
 namespace softlane::bind {
@@ -10,22 +11,12 @@ namespace softlane::bind {
 namespace {
 
 std::string position_text(std::size_t flat, const std::vector<npy_intp> &shape) {
-    std::vector<std::size_t> index(shape.size());
+    std::vector<npy_intp> index(shape.size());
     for (std::size_t d = shape.size(); d-- > 0;) {
-        index[d] = flat % static_cast<std::size_t>(shape[d]);
+        index[d] = static_cast<npy_intp>(flat % static_cast<std::size_t>(shape[d]));
         flat /= static_cast<std::size_t>(shape[d]);
     }
-    std::string text = "(";
-    for (std::size_t d = 0; d < index.size(); ++d)
-        text += (d ? ", " : "") + std::to_string(index[d]);
-    return text + (index.size() == 1 ? ",)" : ")");
-}
-
-// A copy of our own, of 64-bit integers in C order: another thread may write to the caller's.
-py::object copied(PyArrayObject *a, int type) {
-    return owned(PyArray_FromArray(a, PyArray_DescrFromType(type),
-                                   NPY_ARRAY_CARRAY | NPY_ARRAY_FORCECAST | NPY_ARRAY_ENSURECOPY |
-                                       NPY_ARRAY_ENSUREARRAY));
+    return shape_text(index);
 }
 
 std::int64_t parse_ignore_index(const char *function, PyObject *given) {
@@ -76,13 +67,6 @@ bool has_shape(PyArrayObject *a, const npy_intp *shape, int ndim) {
     return PyArray_NDIM(a) == ndim && std::equal(shape, shape + ndim, PyArray_DIMS(a));
 }
 
-std::string shape_of(const std::vector<npy_intp> &shape) {
-    std::string text = "(";
-    for (std::size_t d = 0; d < shape.size(); ++d)
-        text += (d ? ", " : "") + std::to_string(shape[d]);
-    return text + (shape.size() == 1 ? ",)" : ")");
-}
-
 } // namespace
 
 Targets parse_targets(const char *function, PyObject *given, PyArrayObject *logits,
@@ -96,7 +80,7 @@ Targets parse_targets(const char *function, PyObject *given, PyArrayObject *logi
     if (PyTypeNum_ISINTEGER(type)) {
         if (!has_shape(a, rows.data(), static_cast<int>(rows.size())))
             raise(PyExc_ValueError, function,
-                  "integer targets have shape " + shape_text(a) + ", expected " + shape_of(rows) +
+                  "integer targets have shape " + shape_text(a) + ", expected " + shape_text(rows) +
                       ", that of the logits " + shape_text(logits) + " without the axis" +
                       (logits_shape ? " (one-hot or other probabilities must be floating)" : ""));
         if (PyTypeNum_ISUNSIGNED(type))
@@ -120,9 +104,7 @@ Targets parse_targets(const char *function, PyObject *given, PyArrayObject *logi
                        ? " (classes must be integers)"
                        : ""));
     targets.probabilities = view;
-    targets.kept = 1;
-    for (npy_intp n : rows)
-        targets.kept *= static_cast<std::size_t>(n);
+    targets.kept = element_count(rows);
     return targets;
 }
 

@@ -49,25 +49,25 @@ std::uint64_t masked_result(Op op, int dtype) {
 }
 
 // Rows whose elements lie next to each other, in tiles or in the arrays themselves.
-struct Operand {
+struct Lines {
     char *data;
     std::ptrdiff_t row_stride_bytes;
 };
 
 void call_kernel(const Plan &plan, const KernelTable &table,
                  const std::ptrdiff_t (&at)[stream_count], const Loop &rows, std::size_t count,
-                 const Operand (&operand)[array_count]) {
+                 const Lines (&lines)[array_count]) {
     const Problem &p = plan.problem;
     auto of_row = [&](auto *base) { return base ? base + at[row_stream] : nullptr; };
     Rows batch{};
-    batch.x = operand[x_stream].data;
-    batch.other = operand[other_stream].data;
-    batch.y = operand[y_stream].data;
+    batch.x = lines[x_stream].data;
+    batch.other = lines[other_stream].data;
+    batch.y = lines[y_stream].data;
     batch.count = count;
     batch.length = plan.length;
-    batch.x_row_stride_bytes = operand[x_stream].row_stride_bytes;
-    batch.other_row_stride_bytes = operand[other_stream].row_stride_bytes;
-    batch.y_row_stride_bytes = operand[y_stream].row_stride_bytes;
+    batch.x_row_stride_bytes = lines[x_stream].row_stride_bytes;
+    batch.other_row_stride_bytes = lines[other_stream].row_stride_bytes;
+    batch.y_row_stride_bytes = lines[y_stream].row_stride_bytes;
     batch.temperature = p.temperature + at[temperature_stream];
     batch.temperature_stride = rows.stride[temperature_stream];
     batch.labels = of_row(p.labels);
@@ -202,11 +202,11 @@ void run(const Plan &plan, const KernelTable &table, char *workspace) noexcept {
     Walk outer(p.outer, p.outer_count - 1);
     do {
         if (plan.direct) {
-            Operand operand[array_count];
+            Lines lines[array_count];
             for (int k = 0; k < array_count; ++k)
-                operand[k] = {p.array[k].data ? p.array[k].data + outer.at[k] : nullptr,
-                              rows.stride[k]};
-            call_kernel(plan, table, outer.at, rows, rows.extent, operand);
+                lines[k] = {p.array[k].data ? p.array[k].data + outer.at[k] : nullptr,
+                            rows.stride[k]};
+            call_kernel(plan, table, outer.at, rows, rows.extent, lines);
             continue;
         }
         Walk at = outer;

@@ -76,6 +76,7 @@ struct SoftmaxBackward {
         });
         const Real<C> total = dot.total();
         const Wide<C> mean = broadcast<Wide<C>>(high(total)), rest = broadcast<Wide<C>>(low(total));
+        [[maybe_unused]] const Wide<C> zero = broadcast<Wide<C>>(0.0);
         [[maybe_unused]] const bool finite = high(total) - high(total) == 0;
         [[maybe_unused]] const bool ordinary = magnitude(high(total)) < 0x1p1000;
         const Divided<C> divided(t);
@@ -84,9 +85,8 @@ struct SoftmaxBackward {
             const Wide<C> d = sub(g, mean);
             Wide<C> product = mul(p, d);
             if constexpr (sizeof(C) == 8) {
-                if (ordinary) { // the rounding error of d (Knuth), for one rounding in all
-                    const Wide<C> back = sub(d, g);
-                    const Wide<C> error = sub(sub(g, sub(d, back)), add(mean, back));
+                if (ordinary) { // with the rounding error of d, for one rounding in all
+                    const Wide<C> error = sum_rest(g, sub(zero, mean), d);
                     product = mul_add(p, d, mul(p, sub(error, rest)));
                 } else if (finite) { // d may overflow
                     product = sub(mul(p, g), mul(p, mean));

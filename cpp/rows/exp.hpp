@@ -54,12 +54,8 @@ enum class Argument { plain, scaled, careful }; // T = 1; any moderate T; see ab
 INLINE double nearest_integer(double v) { return (v + 0x1.8p52) - 0x1.8p52; }
 INLINE double magnitude(double v) { return v < 0 ? -v : v; }
 INLINE double power_of_two(int exponent) { // of a normal double
-    const std::uint64_t u = static_cast<std::uint64_t>(exponent + 1023) << 52;
-    double v;
-    __builtin_memcpy(&v, &u, sizeof v);
-    return v;
+    return float_of(static_cast<std::uint64_t>(exponent + 1023) << 52);
 }
-
 // v * 2^exponent, for any exponent; 0 far below the smallest normal number
 INLINE double moved(double v, int exponent) {
     if (exponent < -1000)
@@ -69,9 +65,7 @@ INLINE double moved(double v, int exponent) {
 }
 
 INLINE int binade(double v) { // of a normal, positive double
-    std::uint64_t u;
-    __builtin_memcpy(&u, &v, sizeof u);
-    return static_cast<int>(u >> 52) - 1023;
+    return static_cast<int>(bits_of(v) >> 52) - 1023;
 }
 
 // The constants of the reduction for one temperature.

@@ -28,20 +28,9 @@ template <int terms> INLINE double log_series(double r) {
     return r * r * q;
 }
 
-INLINE std::uint64_t bits_of_double(double v) {
-    std::uint64_t u;
-    __builtin_memcpy(&u, &v, sizeof u);
-    return u;
-}
-INLINE double double_of_bits(std::uint64_t u) {
-    double v;
-    __builtin_memcpy(&v, &u, sizeof v);
-    return v;
-}
-
 // log(u.high + u.low) for u.high >= 1; u.low may be as small as it likes.
 template <class C> INLINE Real<C> log_of(DoubleDouble u) {
-    const std::uint64_t bits = bits_of_double(u.high);
+    const std::uint64_t bits = bits_of(u.high);
     const int k = static_cast<int>(bits >> 52) - 1023;
     const LogEntry entry = log_table[(bits >> 46) & 63];
     const double z = u.high * power_of_two(-k), rest = u.low * power_of_two(-k);
@@ -51,7 +40,7 @@ template <class C> INLINE Real<C> log_of(DoubleDouble u) {
                (r + (log_series<5>(r) + (k * ln_2_parts[1] + entry.low)));
     } else {
         // 40 bits times 9: exact.
-        const double upper = double_of_bits(bits_of_double(z) & ~std::uint64_t{0xfff});
+        const double upper = float_of(bits_of(z) & ~std::uint64_t{0xfff});
         const DoubleDouble r = two_sum(upper * entry.c - 1, (z - upper) * entry.c + rest * entry.c);
         const DoubleDouble sum = two_sum(k * ln_2_parts[0] + entry.high, r.high);
         const double tail =

@@ -22,11 +22,7 @@ struct Softmax {
         using C = typename R::C;
         if (!stats.regular)
             return fill(row.y, row.n, not_a_number<C>);
-        Real<C> factor;
-        if constexpr (sizeof(C) == 4)
-            factor = 1 / stats.sum.high;
-        else
-            factor = reciprocal(stats.sum);
+        const Real<C> factor = reciprocal(real<C>(stats.sum));
         if (is_shallow(row))
             rewrite(row.y, row.y, row.n, Factor<C, Products::normal>(factor));
         else
@@ -185,11 +181,7 @@ template <class R> __attribute__((noinline)) void weighted_log_sum(const R &row)
             const double size = exponent - unit - high(z) * log2_e;
             if (!(size > -900)) // nothing, even where larger terms cancel
                 return;
-            const double up = exponent < -500 ? 0x1p600 : exponent > 500 ? 0x1p-500 : 1;
-            const int moved = exponent < -500  ? exponent + 600
-                              : exponent > 500 ? exponent - 500
-                                               : exponent;
-            const double mantissa = b * up * power_of_two(-moved);
+            const double mantissa = moved(b, -exponent);
             sum = sum + Real<C>(mantissa) * exp_of_minus<C>(z, exponent - unit);
         });
         const double total = high(sum);
@@ -213,8 +205,7 @@ template <class R> __attribute__((noinline)) void weighted_log_sum(const R &row)
 // Also where the mode takes a subnormal number for 0.
 INLINE double widened(double v) { return v; }
 INLINE double widened(float v) {
-    std::uint32_t u;
-    __builtin_memcpy(&u, &v, sizeof u);
+    const std::uint32_t u = bits_of(v);
     if ((u & 0x7f800000) != 0)
         return static_cast<double>(v);
     const double size = static_cast<double>(u & 0x7fffff) * 0x1p-149;

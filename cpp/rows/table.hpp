@@ -2,7 +2,7 @@
 // nothing with a weak symbol.
 #pragma once
 #include "rows/backward.hpp"
-#include "rows/losses.hpp"
+#include "rows/loss_gradients.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
@@ -21,11 +21,9 @@ INLINE Vec<double, 16> to_odd_float(Vec<double, 16> v) {
     double lane[16];
     store(lane, v);
     for (double &d : lane) {
-        std::uint64_t u;
-        __builtin_memcpy(&u, &d, sizeof u);
+        const std::uint64_t u = bits_of(d);
         constexpr std::uint64_t cut = (std::uint64_t{1} << 29) - 1;
-        u = (u & ~cut) | ((u & cut) != 0 ? cut + 1 : 0);
-        __builtin_memcpy(&d, &u, sizeof u);
+        d = float_of((u & ~cut) | ((u & cut) != 0 ? cut + 1 : 0));
     }
     return load<Vec<double, 16>>(lane);
 }

@@ -17,15 +17,21 @@ template <class C, class Part> INLINE Wide<C> load_wide(const C *p, Part part, C
         return v;
 }
 
+// What rounding took off a + b (Knuth).
+template <class V> INLINE V sum_rest(V a, V b, V sum) {
+    const V part = sub(sum, a);
+    return add(sub(a, sub(sum, part)), sub(b, part));
+}
+
 template <class C> struct WideSum {
     Wide<C> high = broadcast<Wide<C>>(0.0), low = high;
 
     INLINE void operator+=(Wide<C> v) {
         if constexpr (sizeof(C) == 4) {
             high = add(high, v);
-        } else { // Knuth's two-sum
-            const Wide<C> sum = add(high, v), part = sub(sum, high);
-            low = add(low, add(sub(high, sub(sum, part)), sub(v, part)));
+        } else {
+            const Wide<C> sum = add(high, v);
+            low = add(low, sum_rest(high, v, sum));
             high = sum;
         }
     }

@@ -83,8 +83,7 @@ template <class C, Products products> struct Factor {
 // The bits of value * 2^-lift, rounded to nearest even to a format of that many bits.
 template <int mantissa_bits, int exponent_bits>
 inline std::uint64_t encoded(double value, int lift) {
-    std::uint64_t u;
-    __builtin_memcpy(&u, &value, sizeof u);
+    const std::uint64_t u = bits_of(value);
     constexpr std::uint64_t top = (std::uint64_t{1} << exponent_bits) - 1;
     constexpr std::uint64_t infinite = top << mantissa_bits;
     const std::uint64_t sign = (u >> 63) << (mantissa_bits + exponent_bits);

@@ -18,17 +18,6 @@ template <class T> struct Table {
     }
 };
 
-INLINE std::uint32_t bits_of(float v) {
-    std::uint32_t u;
-    __builtin_memcpy(&u, &v, sizeof u);
-    return u;
-}
-INLINE float float_of(std::uint32_t u) {
-    float v;
-    __builtin_memcpy(&v, &u, sizeof v);
-    return v;
-}
-
 INLINE float to_float(float v) { return v; }
 INLINE float to_float(bfloat16 v) { return float_of(static_cast<std::uint32_t>(v.bits) << 16); }
 // Calls, so that sixteen lanes of them do not bloat every kernel.

@@ -27,5 +27,27 @@ template <class T> constexpr T subnormal_limit = sizeof(T) == 4 ? T(0x1p-26) : T
 template <class T> constexpr int native_lanes = 0; // specialised: lanes of one register
 template <class T> struct Table;                   // specialised: eight entries, ready for lookup()
 
+// A number's representation, and back.
+INLINE std::uint32_t bits_of(float v) {
+    std::uint32_t u;
+    __builtin_memcpy(&u, &v, sizeof u);
+    return u;
+}
+INLINE std::uint64_t bits_of(double v) {
+    std::uint64_t u;
+    __builtin_memcpy(&u, &v, sizeof u);
+    return u;
+}
+INLINE float float_of(std::uint32_t u) {
+    float v;
+    __builtin_memcpy(&v, &u, sizeof v);
+    return v;
+}
+INLINE double float_of(std::uint64_t u) {
+    double v;
+    __builtin_memcpy(&v, &u, sizeof v);
+    return v;
+}
+
 } // namespace
 } // namespace softlane::SOFTLANE_ISA

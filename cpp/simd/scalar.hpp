@@ -24,16 +24,6 @@ template <> struct Vec<double, 2> {
 using F32 = Vec<float, 4>;
 using F64 = Vec<double, 2>;
 
-INLINE std::uint64_t bits_of(double v) {
-    std::uint64_t u;
-    __builtin_memcpy(&u, &v, sizeof u);
-    return u;
-}
-INLINE double float_of(std::uint64_t u) {
-    double v;
-    __builtin_memcpy(&v, &u, sizeof v);
-    return v;
-}
 INLINE double to_float(double v) { return v; }
 INLINE void from_float(double v, double &y) { y = v; }
 

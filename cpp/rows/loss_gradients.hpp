@@ -1,0 +1,206 @@
+// Cross-entropy of a row with its gradient, in the same pass over its exponentials.
+//
+//   ((V + 2 z' lse) p_j - v_j) / (T divisor),   V = sum v_c
+//
+// as in rows/losses.hpp, v of a hard label being w_t (1 - s) at the label and s/C w_c everywhere.
+// The gradient of the label's class is minus the sum of the other probabilities.
+#pragma once
+#include "rows/losses.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+template <class C> struct GradientStats {
+    bool ignored = false, regular = false;
+    std::ptrdiff_t label = -1;
+    // Each to be multiplied by 2^-lift:
+    Real<C> factor = 0.0; // of the exponentials
+    double target = 0;    // the gradient of the label's class
+    double unit = 0;      // 1 / (T divisor)
+    int lift = 0, target_lift = 0, unit_lift = 0;
+    double largest = 0; // of class_weights
+};
+
+struct CrossEntropyWithGrad {
+    static constexpr int wanted = wants_min | wants_second;
+
+    template <class R> static INLINE auto reduction(const R &row) {
+        using C = typename R::C;
+        GradientStats<C> stats;
+        const Loss<R> loss(row); // reads x, which the exponentials may overwrite
+        stats.label = loss.label;
+        stats.ignored = loss.ignored;
+        if (loss.ignored) {
+            loss.store(0);
+            row.look_ahead();
+            return stats;
+        }
+        // Without a second number, or with +inf, there is no excess.
+        const bool alone = row.range.second == -infinity<C> || !(row.range.max < infinity<C>);
+        // A label at the maximum needs the sum of the others to all digits, and not its own
+        // exponential. Otherwise the maximum must be among the exponentials; then a loss whose
+        // weights may lie on it gets its digits from a pass of its own.
+        const bool others =
+            loss.label >= 0 && loss.target == static_cast<double>(row.range.max) && !alone;
+        Excess<C> excess;
+        const bool confident = loss.spread && !others && !alone &&
+                               high(loss.distance(static_cast<double>(row.range.second))) > 3;
+        if (confident) {
+            Row<C, wants_second> apart{row.x,     nullptr, nullptr, row.n,   row.scaling,
+                                       row.range, nullptr, nullptr, nullptr, 0};
+            excess = log_reduce(apart).excess;
+        }
+        const Stats<C> sum = reduce_and_keep(row, others ? row.range.second : row.range.max);
+        stats.regular = sum.regular;
+        if (!sum.regular) {
+            loss.store(not_a_number<double>);
+            return stats;
+        }
+        if (!confident)
+            excess = SOFTLANE_ISA::excess(row, sum);
+        loss.store(excess);
+        differentiate(row, loss, sum, excess, others, stats);
+        // Weights or probabilities that are not numbers.
+        stats.regular = high(stats.factor) - high(stats.factor) == 0;
+        return stats;
+    }
+
+    template <class R>
+    static INLINE void write(const R &row, const GradientStats<typename R::C> &stats) {
+        using C = typename R::C;
+        if (stats.ignored)
+            return fill(row.y, row.n, C(0));
+        if (!stats.regular)
+            return fill(row.y, row.n, not_a_number<C>);
+        const LossOptions &options = *row.rows->loss;
+        // Beyond this a probability that is not 0 has a normal result, and lowered() may not be
+        // used.
+        const bool huge =
+            binade(magnitude(stats.unit)) - stats.unit_lift >= (sizeof(C) == 4 ? 26 : 55);
+        if (row.other || options.smoothing != 0)
+            write_spread(row, stats);
+        else if (options.weight || options.z_loss != 0 || huge)
+            write_products<Products::direct>(row, stats);
+        else if (stats.lift == 0 && is_shallow(row) &&
+                 high(stats.factor) >= (sizeof(C) == 4 ? 0x1p-100 : 0x1p-900))
+            rewrite(row.y, row.y, row.n, Factor<C, Products::normal>(stats.factor));
+        else
+            write_products<Products::lowered>(row, stats);
+        if (stats.label >= 0)
+            store_one(row.y + stats.label, stats.target, stats.target_lift);
+    }
+
+private:
+    template <class R>
+    static __attribute__((noinline)) Stats<typename R::C> reduce_and_keep(const R &row,
+                                                                          typename R::C top) {
+        return reduce<true>(row, top, keep_in(row.y));
+    }
+
+    template <class R>
+    static INLINE void differentiate(const R &row, const Loss<R> &loss,
+                                     const Stats<typename R::C> &sum,
+                                     const Excess<typename R::C> &excess, bool others,
+                                     GradientStats<typename R::C> &stats) {
+        using C = typename R::C;
+        const LossOptions &options = loss.options;
+        const Real<C> total = real<C>(sum.sum);
+        // 1 / (T divisor), where T may be any number.
+        const double t = row.scaling.temperature;
+        Careful<C> by;
+        by.temperature = t;
+        if (!(t > 0x1p-200 && t < 0x1p200))
+            by = careful_for<C>(t, C(0));
+        const Real<C> over =
+            reciprocal(Real<C>(by.temperature) * real<C>({options.divisor, options.divisor_low}));
+        stats.unit = high(over);
+        stats.largest = loss.sums.largest;
+        stats.unit_lift = -2 * binade(static_cast<double>(by.factor));
+        Real<C> z = 0.0; // the z-loss' share of V
+        if (options.z_loss != 0)
+            z = Real<C>(2 * options.z_loss * high(LogSumExp::log_sum(row, excess)) *
+                        (options.divisor / options.z_divisor));
+        const Real<C> v = Real<C>(loss.weight) + loss.sums.weight + z;
+        Real<C> p = 0.0, rest = 0.0; // of the label, of the others
+        stats.lift = stats.target_lift = stats.unit_lift;
+        if (others) {
+            stats.lift = stats.target_lift += excess.lift;
+            const Real<C> one_and_odds = excess.lift ? Real<C>(1.0) : Real<C>(1.0) + excess.odds;
+            p = reciprocal(one_and_odds);
+            rest = excess.odds * p; // lifted
+            stats.factor =
+                rest * reciprocal(total - Real<C>(static_cast<double>(sum.top_exponential)));
+        } else {
+            stats.factor = reciprocal(total);
+            if (loss.label >= 0) {
+                const double kept = load_one(row.y + loss.label);
+                const Real<C> e = Real<C>(kept > static_cast<double>(least_kept<C>) ? kept : 0.0);
+                p = e * stats.factor;
+                rest = (total - e) * stats.factor;
+            }
+        }
+        // V apart from its exponent, which may be as small as a weight is.
+        const double size = magnitude(high(v));
+        const int power = size > 0 && size < infinity<double> ? binade(size) : 0;
+        stats.factor = stats.factor * (v * Real<C>(moved(1, -power))) * over;
+        stats.lift -= power;
+        if (loss.label < 0)
+            return;
+        Real<C> target = Real<C>(0.0) - Real<C>(loss.weight) * rest; // never -0
+        if (loss.spread || options.z_loss != 0) {
+            if (stats.target_lift != stats.unit_lift)
+                target = 0.0; // it is nothing beside the other terms
+            stats.target_lift = stats.unit_lift;
+            target = target + (loss.sums.weight + z) * p;
+            if (loss.spread)
+                target = target - Real<C>(options.smoothing / static_cast<double>(row.n) *
+                                          options.weight[loss.label]);
+        }
+        stats.target = high(target * over);
+    }
+
+    // Exponentials of what was below the range, -inf among it, are not quite 0, but at most this.
+    template <class C>
+    static constexpr C least_kept =
+        static_cast<C>(1.0625 * ExpConstants<C>::scale * ExpKernel<C>::least);
+    template <class V> static INLINE V without_least(V e) {
+        using C = typename V::Scalar;
+        return zero_where_at_most(e, e, broadcast<V>(least_kept<C>));
+    }
+
+    template <Products products, class R>
+    static __attribute__((noinline)) void
+    write_products(const R &row, const GradientStats<typename R::C> &stats) {
+        using C = typename R::C;
+        const Factor<C, products> product(stats.factor, stats.lift);
+        rewrite(row.y, row.y, row.n,
+                [=](auto e) INLINE_LAMBDA { return product(without_least(e)); });
+    }
+
+    // p_j and v_j are subtracted from each other.
+    template <class R>
+    static __attribute__((noinline)) void write_spread(const R &row,
+                                                       const GradientStats<typename R::C> &stats) {
+        using C = typename R::C;
+        using V = Vec<C, sum_lanes<C>>;
+        // No v_c leaves the type before it is subtracted.
+        const double size = stats.largest * magnitude(stats.unit);
+        const int most =
+            size > 0 ? (sizeof(C) == 4 ? 120 : 1000) - binade(size) + stats.unit_lift : 1000;
+        const Factor<C, Products::direct> product(stats.factor, stats.lift, most);
+        const Wide<C> unit =
+            broadcast<Wide<C>>(moved(stats.unit, product.exponent - stats.unit_lift));
+        const V after = broadcast<V>(product.after);
+        sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+            const Wide<C> v = mul(class_weights(row, i, part), unit);
+            const V p = product.before(without_least(load<V>(row.y + i, part, C(0))));
+            if constexpr (sizeof(C) == 4)
+                store(row.y + i, mul(sub(p, narrow(v)), after), part);
+            else
+                store(row.y + i, mul(sub(p, v), after), part);
+        });
+    }
+};
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA
