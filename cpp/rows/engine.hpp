@@ -169,7 +169,7 @@ INLINE Excess<typename R::C> excess(const R &row, const Stats<typename R::C> &s)
     // Beyond, even as many elements as memory holds add less than the smallest subnormal number.
     if (!(gap <= (sizeof(C) == 4 ? 150 : 800)))
         return result;
-    result.lift = gap > 600 ? 800 : 0;
+    result.lift = gap > 400 ? 800 : 0; // a factor made of it keeps both its limbs
     const Real<C> e =
         exp_of_minus<C>(quotient<C>(max, static_cast<double>(s.careful.origin), s.careful),
                         static_cast<int>(s.shift) + result.lift);
