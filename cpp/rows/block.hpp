@@ -21,6 +21,20 @@ template <class E, class V> INLINE void store(E *p, V v, Tail tail) {
     store_part(p, v, tail.count);
 }
 
+// Lanes that hold no element become 0.
+template <class V> INLINE V present(V v, Whole) { return v; }
+template <class V> INLINE V present(V v, Tail tail) {
+    using T = typename V::Scalar;
+    static constexpr struct Ones {
+        T lane[V::lanes] = {};
+        constexpr Ones() {
+            for (T &one : lane)
+                one = 1;
+        }
+    } ones;
+    return mul(v, load_part<V>(ones.lane, tail.count, T(0)));
+}
+
 // body(i, Whole) for each whole vector of the elements [begin, end), then body(i, Tail) for what is
 // left.
 template <class V, class Body> INLINE void sweep(std::size_t begin, std::size_t end, Body body) {

@@ -64,7 +64,7 @@ INLINE void accumulate(const R &row, const Scaling<typename R::C> &scaling, Keep
         auto step = [&](auto zero, std::size_t i, auto part) INLINE_LAMBDA {
             const auto x = load<decltype(zero)>(row.x + i, part, -infinity<C>);
             const auto e = exp(x);
-            sum += e;
+            sum += present(e, part);
             keep(Reduced<argument>{}, i, part, x, e);
         };
         if constexpr (unroll > 1)
