@@ -31,6 +31,7 @@ struct Rows {
     double *extra;                     // of a row: its z-loss, the sign of its sum; or null
     std::ptrdiff_t row_stride;         // (elements) of labels, results and extra
     const LossOptions *loss;
+    bool stream; // y is larger than the caches: its lines need not stay in them
 };
 
 using RowsFn = void (*)(const Rows &) noexcept;

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "core/cache.hpp"
+
 namespace softlane {
 
 namespace {
@@ -82,6 +84,9 @@ Plan make_plan(const Problem &given) {
     }
     plan.direct = plain && same;
     plan.converted = plain && !same;
+    plan.stream = plan.direct && p.array[y_stream].data != nullptr &&
+                  plan.rows * plan.length >=
+                      streaming_bytes() / dtype_size[static_cast<int>(plan.kernel_dtype)];
     plan.release_gil = plan.rows * plan.length >= release_gil_elements;
 
     constexpr std::size_t longest = PTRDIFF_MAX / 64; // so that no size of a tile overflows

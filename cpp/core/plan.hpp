@@ -56,6 +56,7 @@ struct Plan {
     std::size_t tile_bytes = 0;      // of one tile
     int tile_count = 0;              // one for each array that has its own, and one for conversion
     std::size_t workspace_bytes = 0; // for run(): tiles
+    bool stream = false;             // the kernel's results go past the caches
     bool release_gil = false;        // long enough for another thread to profit
 };
 

@@ -75,6 +75,7 @@ void call_kernel(const Plan &plan, const KernelTable &table,
     batch.extra = of_row(p.extra);
     batch.row_stride = rows.stride[row_stream];
     batch.loss = p.loss;
+    batch.stream = plan.stream;
     const FpEnvironment environment(p.keep_subnormals ? Subnormals::keep : Subnormals::flush);
     table.rows[static_cast<int>(p.op)][plan.kernel_dtype == DType::f64](batch);
 }

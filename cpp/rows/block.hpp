@@ -35,6 +35,13 @@ template <class V> INLINE V present(V v, Tail tail) {
     return mul(v, load_part<V>(ones.lane, tail.count, T(0)));
 }
 
+// What is read some rows from here is asked for now: the processor's own prefetching ends at each
+// page.
+constexpr std::size_t prefetch_distance_bytes = 2048;
+template <class E> INLINE void prefetch(const E *p) {
+    __builtin_prefetch(reinterpret_cast<const char *>(p) + prefetch_distance_bytes, 0, 2);
+}
+
 // body(i, Whole) for each whole vector of the elements [begin, end), then body(i, Tail) for what is
 // left.
 template <class V, class Body> INLINE void sweep(std::size_t begin, std::size_t end, Body body) {

@@ -9,24 +9,117 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-template <class C_, int wanted_> struct Row {
+// What goes along with the exponentials of a row, in the same loop, so that neither memory nor the
+// latency of a row's scalars is waited for: the range of a later row is found, and an earlier one is
+// written. Function, V -> V, makes that one's results.
+template <class Function> struct Beside {
+    using C = typename Function::Scalar;
+    const C *next = nullptr; // the row whose range is wanted, or null
+    Range<C> *range = nullptr;
+    const C *from = nullptr;
+    C *to = nullptr; // the row to be written, or null
+    bool stream = false; // it is written past the caches
+    Function function;
+};
+
+template <int wanted, class Function> class Company {
+    using C = typename Function::Scalar;
+    using V = Vec<C, sum_lanes<C>>;
+    using Wide = Vec<C, exp_unroll * V::lanes>;
+
+public:
+    INLINE Company(const Beside<Function> &beside, std::size_t n) : beside_(beside), n_(n) {
+        const std::size_t misaligned = reinterpret_cast<std::uintptr_t>(beside.to) % 64;
+        if (!beside.to || misaligned == 0)
+            return;
+        if (misaligned % sizeof(C) != 0) {
+            beside_.stream = false;
+            return;
+        }
+        const std::size_t head = (64 - misaligned) / sizeof(C); // up to whole cache lines
+        written_ = head < n ? head : n;
+        write(0, Tail{written_});
+    }
+    // A Wide of each.
+    INLINE void step() {
+        if (beside_.next) {
+#pragma GCC unroll 4
+            for (int i = 0; i < exp_unroll; ++i) {
+                prefetch(beside_.next + seen_);
+                const V v = load<V>(beside_.next + seen_);
+                extremes_.add(v, v);
+                seen_ += V::lanes;
+            }
+        }
+        if (beside_.to && written_ + Wide::lanes <= n_) {
+            const Wide v = beside_.function(load<Wide>(beside_.from + written_));
+            if (beside_.stream)
+                stream(beside_.to + written_, v);
+            else
+                store(beside_.to + written_, v);
+            written_ += Wide::lanes;
+        }
+    }
+    INLINE void run() {
+        for (std::size_t i = 0; i < n_ / Wide::lanes; ++i)
+            step();
+        finish();
+    }
+    INLINE void finish() {
+        if (beside_.next) {
+            sweep<V>(seen_, n_, [&](std::size_t i, auto part) INLINE_LAMBDA {
+                extremes_.add(load<V>(beside_.next + i, part, -infinity<C>),
+                              load<V>(beside_.next + i, part, infinity<C>));
+            });
+            *beside_.range = range_of(extremes_);
+        }
+        if (beside_.to)
+            sweep<V>(written_, n_,
+                     [&](std::size_t i, auto part) INLINE_LAMBDA { write(i, part); });
+    }
+
+private:
+    template <class Part> INLINE void write(std::size_t i, Part part) {
+        store(beside_.to + i, beside_.function(load<V>(beside_.from + i, part, C(0))), part);
+    }
+
+    Beside<Function> beside_;
+    std::size_t n_, seen_ = 0, written_ = 0;
+    Extremes<wanted, V> extremes_;
+};
+
+// Nothing goes along.
+struct Alone {
+    INLINE void step() {}
+    INLINE void finish() {}
+};
+
+template <class RowOp, class C_> struct Row {
     using C = C_;
-    static constexpr int wanted = wanted_;
+    static constexpr int wanted = RowOp::wanted;
+    using Function = typename RowOp::template Function<C>;
     const C *x;
     const C *other;
     C *y;
+    C *kept; // where exponentials are kept: y itself, or a row of the first-level cache
     std::size_t n;
     Scaling<C> scaling;
     Range<C> range;
-    const C *next_x; // the row after this one, or null; its range is found while this row's sum
-                     // is on its way
-    Range<C> *next_range;
+    Beside<Function> beside;
     const Rows *rows; // and its place among them, for what there is one of for each row
     std::ptrdiff_t index;
 
-    INLINE void look_ahead() const {
-        if (next_x)
-            *next_range = row_range<wanted>(next_x, n);
+    INLINE auto company() const {
+        if constexpr (exp_unroll > 1) {
+            return Company<wanted, Function>(beside, n);
+        } else {
+            pass();
+            return Alone{};
+        }
+    }
+    void pass() const { pass(beside, n); } // without exponentials to go along with
+    static __attribute__((noinline)) void pass(const Beside<Function> &beside, std::size_t n) {
+        Company<wanted, Function>(beside, n).run();
     }
     INLINE std::int64_t label() const { return rows->labels[index * rows->row_stride]; }
     INLINE double *result() const { return rows->results + index * rows->row_stride; }
@@ -42,21 +135,22 @@ template <class C> struct Stats {
     bool regular = false;
     double shift = 0;
     DoubleDouble sum;
-    C top;
+    C top = 0;
     C top_exponential = 0; // that of `top`, as it is in the sum
     Careful<C> careful;    // how x was reduced; of the identity but for its temperature, mostly
 };
 
 // keep(Reduced<>, i, part, x, e) sees each vector of elements and of exponentials as they are made.
 template <Argument> struct Reduced {};
-template <Argument argument, bool capped, class R, class Keep>
-INLINE void accumulate(const R &row, const Scaling<typename R::C> &scaling, Keep keep,
-                       Stats<typename R::C> &stats) {
+template <Argument argument, bool capped, class R, class Keep, class Others>
+INLINE Stats<typename R::C> accumulate(const R &row, const Scaling<typename R::C> &scaling,
+                                       const Careful<typename R::C> &careful, double shift,
+                                       typename R::C top, Keep keep, Others company) {
     using C = typename R::C;
     using V = Vec<C, sum_lanes<C>>;
     constexpr int unroll = argument == Argument::careful ? 1 : exp_unroll;
     using Wide = Vec<C, unroll * V::lanes>;
-    const Exp<C, argument, capped> exp(scaling, stats.careful, stats.shift, stats.top);
+    const Exp<C, argument, capped> exp(scaling, careful, shift, top);
     Sum<C> sum;
     for (std::size_t begin = 0;;) {
         const std::size_t end = row.n - begin > Sum<C>::block ? begin + Sum<C>::block : row.n;
@@ -68,8 +162,10 @@ INLINE void accumulate(const R &row, const Scaling<typename R::C> &scaling, Keep
             keep(Reduced<argument>{}, i, part, x, e);
         };
         if constexpr (unroll > 1)
-            sweep<Wide>(begin, whole,
-                        [&](std::size_t i, auto part) INLINE_LAMBDA { step(Wide{}, i, part); });
+            sweep<Wide>(begin, whole, [&](std::size_t i, auto part) INLINE_LAMBDA {
+                step(Wide{}, i, part);
+                company.step();
+            });
         sweep<V>(unroll > 1 ? whole : begin, end,
                  [&](std::size_t i, auto part) INLINE_LAMBDA { step(V{}, i, part); });
         if (end == row.n)
@@ -77,50 +173,65 @@ INLINE void accumulate(const R &row, const Scaling<typename R::C> &scaling, Keep
         sum.flush();
         begin = end;
     }
-    stats.sum = sum.total();
-    if constexpr (capped) {
-        C lane[V::lanes];
-        store(lane, exp(broadcast<V>(stats.top)));
-        stats.top_exponential = lane[0];
-    }
-}
-
-template <bool capped, class R, class Keep>
-__attribute__((noinline)) void reduce_careful(const R &row, Keep keep,
-                                              Stats<typename R::C> &stats) {
-    using C = typename R::C;
-    stats.careful = careful_for<C>(row.scaling.temperature, stats.top);
-    const Careful<C> &careful = stats.careful;
-    const C reduced = (stats.top - careful.origin) * careful.factor * careful.factor;
-    stats.shift = nearest_integer(reduced * log2_e / careful.temperature);
-    accumulate<Argument::careful, capped>(row, scaling_for(careful.temperature, C()), keep, stats);
-}
-
-template <bool capped, class R, class Keep>
-INLINE Stats<typename R::C> reduce(const R &row, typename R::C row_top, Keep keep) {
-    using C = typename R::C;
-    const double top = static_cast<double>(row_top), t = row.scaling.temperature;
+    company.finish();
     Stats<C> stats;
-    stats.top = row_top;
-    stats.careful.temperature = t;
-    const bool plain = exp_unroll > 1 && t == 1; // the same bits, one operation less
-    if (plain && magnitude(top) <= exp_limit) {
-        stats.shift = nearest_integer(top * log2_e);
-        if constexpr (exp_unroll > 1)
-            accumulate<Argument::plain, capped>(row, row.scaling, keep, stats);
-    } else if (is_moderate<C>(t) && magnitude(top) <= exp_limit * t) {
-        stats.shift = nearest_integer(top * log2_e / t);
-        accumulate<Argument::scaled, capped>(row, row.scaling, keep, stats);
-    } else if (magnitude(top) < infinity<double>) {
-        reduce_careful<capped>(row, keep, stats);
-    }
-    row.look_ahead();
+    stats.shift = shift;
+    stats.top = top;
+    stats.careful = careful;
+    stats.sum = sum.total();
     // The largest exponential is within [2^-0.51, 2^0.51] * 2^bias: a sum outside of these bounds,
     // or NaN, is no sum of a row of numbers.
     const double unit = power_of_two(ExpKernel<C>::bias);
     stats.regular =
         stats.sum.high >= 0.5 * unit && stats.sum.high <= 2.0 * unit * static_cast<double>(row.n);
+    if constexpr (capped) {
+        C lane[V::lanes];
+        store(lane, exp(broadcast<V>(top)));
+        stats.top_exponential = lane[0];
+    }
     return stats;
+}
+
+template <bool capped, class R, class Keep>
+__attribute__((noinline)) Stats<typename R::C> reduce_careful(const R &row, typename R::C top,
+                                                              Keep keep) {
+    using C = typename R::C;
+    const Careful<C> careful = careful_for<C>(row.scaling.temperature, top);
+    row.pass();
+    const C reduced = (top - careful.origin) * careful.factor * careful.factor;
+    return accumulate<Argument::careful, capped>(
+        row, scaling_for(careful.temperature, C()), careful,
+        nearest_integer(reduced * log2_e / careful.temperature), top, keep, Alone{});
+}
+
+// Whether the row can be reduced without subtracting its maximum.
+template <class R> INLINE bool is_direct(const R &row) {
+    const double t = row.scaling.temperature;
+    return is_moderate<typename R::C>(t) &&
+           magnitude(static_cast<double>(row.range.max)) <= exp_limit * t;
+}
+
+template <bool capped, class R, class Keep>
+INLINE Stats<typename R::C> reduce(const R &row, typename R::C top, Keep keep) {
+    using C = typename R::C;
+    const double size = magnitude(static_cast<double>(top)), t = row.scaling.temperature;
+    Careful<C> careful;
+    careful.temperature = t;
+    const bool plain = exp_unroll > 1 && t == 1; // the same bits, one operation less
+    if (plain && size <= exp_limit) {
+        if constexpr (exp_unroll > 1)
+            return accumulate<Argument::plain, capped>(row, row.scaling, careful,
+                                                       nearest_integer(top * log2_e), top, keep,
+                                                       row.company());
+    }
+    if (is_moderate<C>(t) && size <= exp_limit * t)
+        return accumulate<Argument::scaled, capped>(row, row.scaling, careful,
+                                                    nearest_integer(top * log2_e / t), top, keep,
+                                                    row.company());
+    if (size < infinity<double>)
+        return reduce_careful<capped>(row, top, keep);
+    row.pass();
+    return {};
 }
 
 // Whether no probability of the row is as small as 2^-70 (doubles: 2^-800).
@@ -185,52 +296,77 @@ INLINE Excess<typename R::C> excess(const R &row, const Stats<typename R::C> &s)
     return result;
 }
 
-// One op over a batch of rows. A row is written after the next one has been reduced: the latency of
-// its sum and of the other's shift is hidden behind the two loops. Not so for rows that would leave
-// the first-level cache in between.
-constexpr std::size_t longest_delayed = 1024;
+// One op over a batch of rows. While a row is reduced, the one two further on is looked at and the
+// one two before is written; of long rows, which leave the cache in between, one at a time.
+constexpr std::size_t longest_written_later = 16384;
+constexpr std::size_t kept_gap = 1344;   // a load near a store that is 4096 bytes off waits for it
+constexpr std::size_t kept_bytes = 8192; // exponentials of a row, in the first-level cache
+
 template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
-    using R = Row<C, RowOp::wanted>;
-    const char *x = static_cast<const char *>(rows.x);
-    const char *other = static_cast<const char *>(rows.other);
-    char *y = static_cast<char *>(rows.y);
+    using R = Row<RowOp, C>;
+    constexpr std::size_t slots = 4; // three are needed
+    alignas(64) C kept[RowOp::keeps ? slots : 1][RowOp::keeps ? (kept_bytes + kept_gap) / sizeof(C) : 1];
+    const std::size_t n = rows.length;
+    const bool keeps_apart = n <= kept_bytes / sizeof(C);
+    const std::size_t distance = n <= longest_written_later ? 2 : 0;
+    const std::size_t ahead = distance ? distance : 1;
     const double *t = rows.temperature;
     auto scaling = [](double temperature) {
         return scaling_for(is_moderate<C>(temperature) ? temperature : 1, C());
     };
     Scaling<C> current = scaling(*t);
     current.temperature = *t;
-    Range<C> range = row_range<RowOp::wanted>(reinterpret_cast<const C *>(x), rows.length);
-    const bool delayed = rows.length <= longest_delayed;
-    R row[2]{};
-    decltype(RowOp::reduction(row[0])) stats[2]{};
-    for (std::size_t i = 0; i < rows.count + delayed; ++i) {
+    const auto x = [&](std::size_t i) {
+        return reinterpret_cast<const C *>(static_cast<const char *>(rows.x) +
+                                           static_cast<std::ptrdiff_t>(i) *
+                                               rows.x_row_stride_bytes);
+    };
+    R row[slots]{};
+    Range<C> range[slots];
+    decltype(RowOp::reduction(row[0])) stats[slots]{};
+    for (std::size_t i = 0; i < ahead && i < rows.count; ++i)
+        range[i] = row_range<RowOp::wanted>(x(i), n);
+    const char *other = static_cast<const char *>(rows.other);
+    char *y = static_cast<char *>(rows.y);
+    for (std::size_t i = 0; i < rows.count + distance; ++i) {
+        const std::size_t done = i - distance; // of the row that is written; may not be one yet
+        const bool has_done = RowOp::writes && done < rows.count;
+        Beside<typename R::Function> beside;
         if (i < rows.count) {
             if (*t != current.temperature) {
                 current = scaling(*t);
                 current.temperature = *t;
             }
-            const char *next = i + 1 < rows.count ? x + rows.x_row_stride_bytes : nullptr;
-            row[i % 2] = {reinterpret_cast<const C *>(x),
-                          reinterpret_cast<const C *>(other),
-                          reinterpret_cast<C *>(y),
-                          rows.length,
-                          current,
-                          range,
-                          reinterpret_cast<const C *>(next),
-                          &range,
-                          &rows,
-                          static_cast<std::ptrdiff_t>(i)};
-            stats[i % 2] = RowOp::reduction(row[i % 2]);
-            x += rows.x_row_stride_bytes;
+            if (i + ahead < rows.count) {
+                beside.next = x(i + ahead);
+                beside.range = &range[(i + ahead) % slots];
+            }
+            if (distance && has_done)
+                RowOp::plan(row[done % slots], stats[done % slots], beside);
+            beside.stream = rows.stream && beside.from != beside.to;
+            C *result = reinterpret_cast<C *>(y);
+            const R now{x(i),
+                        reinterpret_cast<const C *>(other),
+                        result,
+                        keeps_apart ? kept[i % slots] : result,
+                        n,
+                        current,
+                        range[i % slots],
+                        beside,
+                        &rows,
+                        static_cast<std::ptrdiff_t>(i)};
+            const auto found = RowOp::reduction(now);
+            row[i % slots] = now;
+            stats[i % slots] = found;
             other += rows.other_row_stride_bytes;
             y += rows.y_row_stride_bytes;
             t += rows.temperature_stride;
         }
-        const std::size_t done = i - delayed;
-        if (done < rows.count)
-            RowOp::write(row[done % 2], stats[done % 2]);
+        if (has_done)
+            RowOp::write(row[done % slots], stats[done % slots], beside.to != nullptr);
     }
+    if (rows.stream)
+        stream_fence();
 }
 
 } // namespace

@@ -23,6 +23,8 @@ template <class C> struct GradientStats {
 
 struct CrossEntropyWithGrad {
     static constexpr int wanted = wants_min | wants_second;
+    static constexpr bool writes = true, keeps = true;
+    template <class C> using Function = Factor<C, Products::normal>;
 
     template <class R> static INLINE auto reduction(const R &row) {
         using C = typename R::C;
@@ -32,7 +34,7 @@ struct CrossEntropyWithGrad {
         stats.ignored = loss.ignored;
         if (loss.ignored) {
             loss.store(0);
-            row.look_ahead();
+            row.pass();
             return stats;
         }
         // Without a second number, or with +inf, there is no excess.
@@ -46,8 +48,11 @@ struct CrossEntropyWithGrad {
         const bool confident = loss.spread && !others && !alone &&
                                high(loss.distance(static_cast<double>(row.range.second))) > 3;
         if (confident) {
-            Row<C, wants_second> apart{row.x,     nullptr, nullptr, row.n,   row.scaling,
-                                       row.range, nullptr, nullptr, nullptr, 0};
+            Row<CrossEntropy, C> apart{};
+            apart.x = row.x;
+            apart.n = row.n;
+            apart.scaling = row.scaling;
+            apart.range = row.range;
             excess = log_reduce(apart).excess;
         }
         const Stats<C> sum = reduce_and_keep(row, others ? row.range.second : row.range.max);
@@ -66,35 +71,58 @@ struct CrossEntropyWithGrad {
     }
 
     template <class R>
-    static INLINE void write(const R &row, const GradientStats<typename R::C> &stats) {
+    static INLINE void plan(const R &row, const GradientStats<typename R::C> &stats,
+                            Beside<typename R::Function> &beside) {
+        using C = typename R::C;
+        if (stats.ignored || !stats.regular || products(row, stats) != Products::normal)
+            return;
+        beside.from = row.kept;
+        beside.to = row.y;
+        beside.function = Function<C>(stats.factor);
+    }
+
+    template <class R>
+    static INLINE void write(const R &row, const GradientStats<typename R::C> &stats,
+                             bool written) {
         using C = typename R::C;
         if (stats.ignored)
             return fill(row.y, row.n, C(0));
         if (!stats.regular)
             return fill(row.y, row.n, not_a_number<C>);
-        const LossOptions &options = *row.rows->loss;
-        // Beyond this a probability that is not 0 has a normal result, and lowered() may not be
-        // used.
-        const bool huge =
-            binade(magnitude(stats.unit)) - stats.unit_lift >= (sizeof(C) == 4 ? 26 : 55);
-        if (row.other || options.smoothing != 0)
+        if (is_spread(row))
             write_spread(row, stats);
-        else if (options.weight || options.z_loss != 0 || huge)
+        else if (const Products how = products(row, stats); how == Products::direct)
             write_products<Products::direct>(row, stats);
-        else if (stats.lift == 0 && is_shallow(row) &&
-                 high(stats.factor) >= (sizeof(C) == 4 ? 0x1p-100 : 0x1p-900))
-            rewrite(row.y, row.y, row.n, Factor<C, Products::normal>(stats.factor));
-        else
+        else if (how == Products::lowered)
             write_products<Products::lowered>(row, stats);
+        else if (!written)
+            rewrite(row.kept, row.y, row.n, Function<C>(stats.factor));
         if (stats.label >= 0)
             store_one(row.y + stats.label, stats.target, stats.target_lift);
     }
 
 private:
+    template <class R> static INLINE bool is_spread(const R &row) { // over all classes
+        return row.other || row.rows->loss->smoothing != 0;
+    }
+    template <class R>
+    static INLINE Products products(const R &row, const GradientStats<typename R::C> &stats) {
+        constexpr bool is_float = sizeof(typename R::C) == 4;
+        const LossOptions &options = *row.rows->loss;
+        // Beyond this a probability that is not 0 has a normal result, and lowered() may not be
+        // used.
+        const bool huge = binade(magnitude(stats.unit)) - stats.unit_lift >= (is_float ? 26 : 55);
+        if (is_spread(row) || options.weight || options.z_loss != 0 || huge)
+            return Products::direct;
+        return stats.lift == 0 && is_shallow(row) &&
+                       high(stats.factor) >= (is_float ? 0x1p-100 : 0x1p-900)
+                   ? Products::normal
+                   : Products::lowered;
+    }
     template <class R>
     static __attribute__((noinline)) Stats<typename R::C> reduce_and_keep(const R &row,
                                                                           typename R::C top) {
-        return reduce<true>(row, top, keep_in(row.y));
+        return reduce<true>(row, top, keep_in(row.kept));
     }
 
     template <class R>
@@ -133,7 +161,7 @@ private:
         } else {
             stats.factor = reciprocal(total);
             if (loss.label >= 0) {
-                const double kept = load_one(row.y + loss.label);
+                const double kept = load_one(row.kept + loss.label);
                 const Real<C> e = Real<C>(kept > static_cast<double>(least_kept<C>) ? kept : 0.0);
                 p = e * stats.factor;
                 rest = (total - e) * stats.factor;
@@ -173,7 +201,7 @@ private:
     write_products(const R &row, const GradientStats<typename R::C> &stats) {
         using C = typename R::C;
         const Factor<C, products> product(stats.factor, stats.lift);
-        rewrite(row.y, row.y, row.n,
+        rewrite(row.kept, row.y, row.n,
                 [=](auto e) INLINE_LAMBDA { return product(without_least(e)); });
     }
 
@@ -193,7 +221,7 @@ private:
         const V after = broadcast<V>(product.after);
         sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
             const Wide<C> v = mul(class_weights(row, i, part), unit);
-            const V p = product.before(without_least(load<V>(row.y + i, part, C(0))));
+            const V p = product.before(without_least(load<V>(row.kept + i, part, C(0))));
             if constexpr (sizeof(C) == 4)
                 store(row.y + i, mul(sub(p, narrow(v)), after), part);
             else

@@ -115,14 +115,14 @@ private:
     }
 };
 
-struct CrossEntropy {
+struct CrossEntropy : WritesNothing {
     static constexpr int wanted = wants_second;
     struct Nothing {};
     template <class R> static INLINE Nothing reduction(const R &row) {
         const Loss<R> loss(row);
         if (loss.ignored) {
             loss.store(0);
-            row.look_ahead();
+            row.pass();
             return {};
         }
         const LogStats<typename R::C> stats = log_reduce(row);
@@ -132,7 +132,6 @@ struct CrossEntropy {
             loss.store(not_a_number<double>);
         return {};
     }
-    template <class R> static INLINE void write(const R &, Nothing) {}
 };
 
 } // namespace

@@ -6,27 +6,92 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-// Exponentials are kept in y.
-template <class C> INLINE auto keep_in(C *y) {
-    return [=](auto, std::size_t i, auto part, auto, auto e)
-               INLINE_LAMBDA { store(y + i, e, part); };
+// Exponentials are kept for the row to be written from; null: they are not.
+template <class C> INLINE auto keep_in(C *kept) {
+    return [=](auto, std::size_t i, auto part, auto, auto e) INLINE_LAMBDA {
+        if (kept)
+            store(kept + i, e, part);
+    };
 }
+
+// Of an op that writes no row.
+struct WritesNothing {
+    static constexpr bool writes = false, keeps = false;
+    template <class C> struct Function {
+        using Scalar = C;
+        template <class V> INLINE V operator()(V v) const { return v; }
+    };
+    template <class R, class S, class B> static INLINE void plan(const R &, const S &, B &) {}
+    template <class R, class S> static INLINE void write(const R &, const S &, bool) {}
+};
 
 // y = e / sum. A row with NaN, +inf or nothing but -inf is NaN.
 struct Softmax {
     static constexpr int wanted = wants_min;
+    static constexpr bool writes = true, keeps = true;
+    template <class C> using Function = Factor<C, Products::normal>;
+
     template <class R> static INLINE auto reduction(const R &row) {
-        return reduce<false>(row, row.range.max, keep_in(row.y));
+        return reduce<false>(row, row.range.max, keep_in(again(row) ? nullptr : row.kept));
     }
-    template <class R> static INLINE void write(const R &row, const Stats<typename R::C> &stats) {
+    // `beside` is to write the row, if it is as most are.
+    template <class R>
+    static INLINE void plan(const R &row, const Stats<typename R::C> &stats,
+                            Beside<typename R::Function> &beside) {
         using C = typename R::C;
+        if (!stats.regular || !is_shallow(row) || again(row))
+            return;
+        beside.from = row.kept;
+        beside.to = row.y;
+        beside.function = Function<C>(reciprocal(real<C>(stats.sum)));
+    }
+    template <class R>
+    static INLINE void write(const R &row, const Stats<typename R::C> &stats, bool written) {
+        using C = typename R::C;
+        if (written)
+            return;
         if (!stats.regular)
             return fill(row.y, row.n, not_a_number<C>);
         const Real<C> factor = reciprocal(real<C>(stats.sum));
-        if (is_shallow(row))
-            rewrite(row.y, row.y, row.n, Factor<C, Products::normal>(factor));
+        if (again(row) && row.scaling.temperature == 1)
+            write_again<Argument::plain>(row, stats, factor);
+        else if (again(row))
+            write_again<Argument::scaled>(row, stats, factor);
+        else if (is_shallow(row))
+            rewrite(row.kept, row.y, row.n, Function<C>(factor));
         else
-            rewrite(row.y, row.y, row.n, Factor<C, Products::lowered>(factor));
+            rewrite(row.kept, row.y, row.n, Factor<C, Products::lowered>(factor));
+    }
+
+private:
+    // Of a long row that no cache holds, exponentials are computed twice rather than stored and
+    // read.
+    template <class R> static INLINE bool again(const R &row) {
+        return row.rows->stream && row.kept == row.y && exp_unroll > 1 && is_direct(row);
+    }
+    template <Argument argument, class C, Products products> struct Again {
+        using Scalar = C;
+        Exp<C, argument> exp;
+        Factor<C, products> factor;
+        template <class V> INLINE V operator()(V x) const { return factor(exp(x)); }
+    };
+    template <Argument argument, Products products, class R>
+    static __attribute__((noinline)) void
+    write_again(const R &row, const Stats<typename R::C> &stats, Real<typename R::C> factor) {
+        using C = typename R::C;
+        using Function = Again<argument, C, products>;
+        const Exp<C, argument> exp(row.scaling, stats.careful, stats.shift);
+        const Beside<Function> beside{nullptr, nullptr, row.x, row.y, true,
+                                      {exp, Factor<C, products>(factor)}};
+        Company<0, Function>(beside, row.n).run();
+    }
+    template <Argument argument, class R>
+    static INLINE void write_again(const R &row, const Stats<typename R::C> &stats,
+                                   Real<typename R::C> factor) {
+        if (is_shallow(row))
+            write_again<argument, Products::normal>(row, stats, factor);
+        else
+            write_again<argument, Products::lowered>(row, stats, factor);
     }
 };
 
@@ -47,60 +112,76 @@ template <class R> __attribute__((noinline)) LogStats<typename R::C> log_reduce(
     return log_reduce(row, [](auto, std::size_t, auto, auto, auto) INLINE_LAMBDA {});
 }
 
+// x -> (x - max) / T - log, where T = 1 or by three factors: the first keeps the difference finite,
+// the first two are powers of two, no factor leaves the type, whatever T, and the product does so
+// only at the end.
+template <class C, bool divided> struct LogOf {
+    using Scalar = C;
+    C max = 0, log = 0, before = 1, middle = 1, after = 1;
+
+    INLINE LogOf() {}
+    INLINE LogOf(double t, C row_max, C row_log) : max(row_max), log(row_log) {
+        if constexpr (divided) {
+            const Careful<C> by = careful_for<C>(t, C(0));
+            const double factor = static_cast<double>(by.factor);
+            before = t > 1 ? by.factor * C(0.5) : C(1);
+            middle = t < 1 ? by.factor * C(0.5) : by.factor;
+            after = static_cast<C>((t > 1 ? 2 : t < 1 ? 2 * factor : 1) / by.temperature);
+            max = max * before;
+        }
+    }
+    template <class V> INLINE V operator()(V x) const {
+        if constexpr (!divided)
+            return sub(sub(x, broadcast<V>(max)), broadcast<V>(log));
+        const V d = mul_add(x, broadcast<V>(before), broadcast<V>(-max));
+        return sub(mul(mul(d, broadcast<V>(middle)), broadcast<V>(after)), broadcast<V>(log));
+    }
+};
+
 // y = (x - max) / T - log(sum exp((x - max) / T)): two terms of one sign, so that no digit is lost;
-// the first is kept while the sum is made, the second is exact beyond C's digits. Rows as in
-// Softmax.
+// the second is exact beyond C's digits. Rows as in Softmax.
 struct LogSoftmax {
     static constexpr int wanted = wants_second;
+    static constexpr bool writes = true, keeps = false;
+    template <class C> using Function = LogOf<C, false>;
 
     template <class R> static INLINE auto reduction(const R &row) {
-        using C = typename R::C;
-        // (x - max) / T by three factors: the first keeps the difference finite, the first two are
-        // powers of two, no factor leaves the type, whatever T, and the product does so only at the
-        // end.
-        const double t = row.scaling.temperature;
-        const Careful<C> by = t == 1 ? Careful<C>() : careful_for<C>(t, C(0));
-        const double factor = static_cast<double>(by.factor);
-        const C before = t > 1 ? by.factor * C(0.5) : C(1);
-        const C middle = t < 1 ? by.factor * C(0.5) : by.factor;
-        const C after = static_cast<C>((t > 1 ? 2 : t < 1 ? 2 * factor : 1) / by.temperature);
-        const C max = row.range.max, shift = -max * before;
-        C *y = row.y;
-        return log_reduce(
-            row, [=](auto argument, std::size_t i, auto part, auto x, auto) INLINE_LAMBDA {
-                using V = decltype(x);
-                if constexpr (is_plain(decltype(argument)())) {
-                    store(y + i, sub(x, broadcast<V>(max)), part);
-                } else {
-                    const V d = mul_add(x, broadcast<V>(before), broadcast<V>(shift));
-                    store(y + i, mul(mul(d, broadcast<V>(middle)), broadcast<V>(after)), part);
-                }
-            });
+        return log_reduce(row, [](auto, std::size_t, auto, auto, auto) INLINE_LAMBDA {});
     }
-
     template <class R>
-    static INLINE void write(const R &row, const LogStats<typename R::C> &stats) {
+    static INLINE void plan(const R &row, const LogStats<typename R::C> &stats,
+                            Beside<typename R::Function> &beside) {
         using C = typename R::C;
+        if (!stats.regular || is_tiny(stats.excess) || row.scaling.temperature != 1)
+            return;
+        beside.from = row.x;
+        beside.to = row.y;
+        beside.function = {1, row.range.max, static_cast<C>(high(stats.excess.log))};
+    }
+    template <class R>
+    static INLINE void write(const R &row, const LogStats<typename R::C> &stats, bool written) {
+        using C = typename R::C;
+        if (written)
+            return;
         if (!stats.regular)
             return fill(row.y, row.n, not_a_number<C>);
         const Excess<C> &excess = stats.excess;
-        // One that is subnormal, or nearly so, matters for the maximum alone.
-        const bool tiny =
-            excess.lift != 0 || high(excess.log) < (sizeof(C) == 4 ? 0x1p-100 : 0x1p-900);
-        if (tiny && high(excess.log) == 0)
-            return;
-        if (tiny)
-            return store_one(row.y + position_of_zero(row.y, row.n), -high(excess.log),
-                             excess.lift);
-        const C log = static_cast<C>(high(excess.log));
-        rewrite(row.y, row.y, row.n,
-                [=](auto y) INLINE_LAMBDA { return sub(y, broadcast<decltype(y)>(log)); });
+        const bool tiny = is_tiny(excess);
+        const C log = tiny ? C(0) : static_cast<C>(high(excess.log));
+        const double t = row.scaling.temperature;
+        if (t == 1)
+            rewrite(row.x, row.y, row.n, LogOf<C, false>(t, row.range.max, log));
+        else
+            rewrite(row.x, row.y, row.n, LogOf<C, true>(t, row.range.max, log));
+        if (tiny && high(excess.log) != 0)
+            store_one(row.y + position_of_zero(row.y, row.n), -high(excess.log), excess.lift);
     }
 
 private:
-    static constexpr bool is_plain(Reduced<Argument::plain>) { return true; }
-    template <Argument argument> static constexpr bool is_plain(Reduced<argument>) { return false; }
-
+    // One that is subnormal, or nearly so, matters for the maximum alone.
+    template <class C> static bool is_tiny(const Excess<C> &excess) {
+        return excess.lift != 0 || high(excess.log) < (sizeof(C) == 4 ? 0x1p-100 : 0x1p-900);
+    }
     template <class C> static std::size_t position_of_zero(const C *y, std::size_t n) {
         std::size_t i = 0;
         while (i + 1 < n && load_one(y + i) != 0)
@@ -213,14 +294,14 @@ INLINE double widened(float v) {
 }
 
 // log(sum exp(x)), or of b exp(x) with the sign of the sum.
-struct LogSumExp {
+struct LogSumExp : WritesNothing {
     static constexpr int wanted = wants_second;
     struct Nothing {};
     template <class R> static INLINE Nothing reduction(const R &row) {
         using C = typename R::C;
         if (row.other) {
             weighted_log_sum(row);
-            row.look_ahead();
+            row.pass();
             return {};
         }
         const LogStats<C> stats = log_reduce(row);
@@ -235,7 +316,6 @@ struct LogSumExp {
             *extra = log != log ? log : log > -infinity<double> ? 1 : 0;
         return {};
     }
-    template <class R> static INLINE void write(const R &, Nothing) {}
 
     // logsumexp(x / T)
     template <class R>

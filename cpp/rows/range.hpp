@@ -39,6 +39,16 @@ template <int wanted, class V> INLINE auto folded(const Extremes<wanted, V> &of)
     return half;
 }
 
+template <int wanted, class V>
+INLINE Range<typename V::Scalar> range_of(const Extremes<wanted, V> &of) {
+    Range<typename V::Scalar> range{reduce_max(of.max), 0, 0};
+    if constexpr ((wanted & wants_second) != 0)
+        range.second = reduce_second(of.max, of.second, range.max);
+    if constexpr ((wanted & wants_min) != 0)
+        range.min = -reduce_max(sub(broadcast<V>(0), of.min));
+    return range;
+}
+
 // NaN is passed over, so an all-NaN row gives -inf and +inf.
 template <int wanted, class C> INLINE Range<C> row_range(const C *x, std::size_t n) {
     using V = Vec<C, 4 * sum_lanes<C>>; // four at a time: max has a latency of four cycles
@@ -53,12 +63,7 @@ template <int wanted, class C> INLINE Range<C> row_range(const C *x, std::size_t
     sweep<W>(whole, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
         one.add(load<W>(x + i, part, -infinity<C>), load<W>(x + i, part, infinity<C>));
     });
-    Range<C> range{reduce_max(one.max), 0, 0};
-    if constexpr ((wanted & wants_second) != 0)
-        range.second = reduce_second(one.max, one.second, range.max);
-    if constexpr ((wanted & wants_min) != 0)
-        range.min = -reduce_max(sub(broadcast<W>(C(0)), one.min));
-    return range;
+    return range_of(one);
 }
 
 } // namespace

@@ -37,9 +37,11 @@ enum class Products {
 // are rounded twice, which may cost them another quarter of an ULP. `direct`: likewise where
 // factors are tiny, and the other way round where they are huge.
 template <class C, Products products> struct Factor {
+    using Scalar = C;
     int exponent = 0; // the limbs are 2^exponent too large, and so is before()
-    C hi, lo, after;
+    C hi = 0, lo = 0, after = 0;
 
+    INLINE Factor() {}
     INLINE explicit Factor(Real<C> factor, int lift = 0, int most = 1000) {
         constexpr bool is_float = sizeof(C) == 4;
         const double size = magnitude(high(factor));

@@ -107,6 +107,10 @@ INLINE void native_store(bfloat16 *p, F32 v) {
     _mm_storeu_si128(reinterpret_cast<__m128i *>(p), bf16_of(v));
 }
 
+INLINE void native_stream(float *p, F32 v) { _mm256_stream_ps(p, v.r); }
+INLINE void native_stream(double *p, F64 v) { _mm256_stream_pd(p, v.r); }
+INLINE void stream_fence() { _mm_sfence(); }
+
 INLINE void native_store_part(float *p, F32 v, std::size_t n) {
     _mm256_maskstore_ps(p, first_f32(n), v.r);
 }

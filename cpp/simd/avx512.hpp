@@ -82,6 +82,10 @@ INLINE void native_store(bfloat16 *p, F32 v) {
     _mm256_storeu_si256(reinterpret_cast<__m256i *>(p), bf16_of(v));
 }
 
+INLINE void native_stream(float *p, F32 v) { _mm512_stream_ps(p, v.r); }
+INLINE void native_stream(double *p, F64 v) { _mm512_stream_pd(p, v.r); }
+INLINE void stream_fence() { _mm_sfence(); }
+
 INLINE void native_store_part(float *p, F32 v, std::size_t n) {
     _mm512_mask_storeu_ps(p, first(n), v.r);
 }

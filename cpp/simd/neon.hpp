@@ -106,6 +106,10 @@ template <class E, class T, int N> INLINE void native_store_part(E *p, Vec<T, N>
     __builtin_memcpy(p, element, n * sizeof *p);
 }
 
+// Such stores past the caches are used by levels that write one row along with another alone.
+template <class V> INLINE void native_stream(typename V::Scalar *p, V v) { native_store(p, v); }
+INLINE void stream_fence() {}
+
 INLINE F32 add(F32 a, F32 b) { return {vaddq_f32(a.r, b.r)}; }
 INLINE F64 add(F64 a, F64 b) { return {vaddq_f64(a.r, b.r)}; }
 INLINE F32 sub(F32 a, F32 b) { return {vsubq_f32(a.r, b.r)}; }

@@ -69,6 +69,10 @@ template <class E, class T, int N> INLINE void native_store(E *p, const Vec<T, N
     native_store_part(p, v, N);
 }
 
+// Such stores past the caches are used by levels that write one row along with another alone.
+template <class V> INLINE void native_stream(typename V::Scalar *p, V v) { native_store(p, v); }
+INLINE void stream_fence() {}
+
 INLINE F32 add(F32 a, F32 b) { return {a.r + b.r}; }
 INLINE F64 add(F64 a, F64 b) { return {a.r + b.r}; }
 INLINE F32 sub(F32 a, F32 b) { return {a.r - b.r}; }

@@ -68,6 +68,10 @@ INLINE void native_store_part(double *p, F64 v, std::size_t n) {
         _mm_store_sd(p, v.r);
 }
 
+// Such stores past the caches are used by levels that write one row along with another alone.
+template <class V> INLINE void native_stream(typename V::Scalar *p, V v) { native_store(p, v); }
+INLINE void stream_fence() {}
+
 INLINE F32 add(F32 a, F32 b) { return {_mm_add_ps(a.r, b.r)}; }
 INLINE F64 add(F64 a, F64 b) { return {_mm_add_pd(a.r, b.r)}; }
 INLINE F32 sub(F32 a, F32 b) { return {_mm_sub_ps(a.r, b.r)}; }

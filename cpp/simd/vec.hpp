@@ -11,6 +11,8 @@
 //   load_part<V>(p, n, fill)   the first n <= N, the other lanes fill; p[n] and on is not read
 //   store(p, v)                N elements, rounded to the stored type
 //   store_part(p, v, n)        the first n; p[n] and on is not written
+//   stream(p, v)               store() past the caches, p on a multiple of 64 bytes; visible to
+//                              other threads after stream_fence()
 //   add, sub, mul              a + b, a - b, a * b
 //   mul_add(a, b, c)           a * b + c: one rounding with FMA, two without
 //   max(a, b)                  a > b ? a : b; so NaN in either gives b, and so do two zeros
@@ -73,6 +75,15 @@ template <class E, class T, int N> INLINE void store(E *p, Vec<T, N> v) {
     } else {
         store(p, v.low);
         store(p + N / 2, v.high);
+    }
+}
+
+template <class T, int N> INLINE void stream(T *p, Vec<T, N> v) {
+    if constexpr (N == native_lanes<T>) {
+        native_stream(p, v);
+    } else {
+        stream(p, v.low);
+        stream(p + N / 2, v.high);
     }
 }
 
