@@ -296,6 +296,16 @@ INLINE Excess<typename R::C> excess(const R &row, const Stats<typename R::C> &s)
     return result;
 }
 
+// The last `count` of a sequence of plain values. They are not constructed, which a call on a short
+// row would notice: each is assigned before it is read.
+template <class T, std::size_t count> class Ring {
+public:
+    INLINE T &operator[](std::size_t i) { return reinterpret_cast<T *>(memory_)[i % count]; }
+
+private:
+    alignas(T) unsigned char memory_[count * sizeof(T)];
+};
+
 // One op over a batch of rows. While a row is reduced, the one two further on is looked at and the
 // one two before is written; of long rows, which leave the cache in between, one at a time.
 constexpr std::size_t longest_written_later = 16384;
@@ -308,7 +318,7 @@ template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
     alignas(64) C kept[RowOp::keeps ? slots : 1][RowOp::keeps ? (kept_bytes + kept_gap) / sizeof(C) : 1];
     const std::size_t n = rows.length;
     const bool keeps_apart = n <= kept_bytes / sizeof(C);
-    const std::size_t distance = n <= longest_written_later ? 2 : 0;
+    const std::size_t distance = n <= longest_written_later && rows.count > 1 ? 2 : 0;
     const std::size_t ahead = distance ? distance : 1;
     const double *t = rows.temperature;
     auto scaling = [](double temperature) {
@@ -321,9 +331,9 @@ template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
                                            static_cast<std::ptrdiff_t>(i) *
                                                rows.x_row_stride_bytes);
     };
-    R row[slots]{};
-    Range<C> range[slots];
-    decltype(RowOp::reduction(row[0])) stats[slots]{};
+    Ring<R, slots> row;
+    Ring<Range<C>, slots> range;
+    Ring<decltype(RowOp::reduction(row[0])), slots> stats;
     for (std::size_t i = 0; i < ahead && i < rows.count; ++i)
         range[i] = row_range<RowOp::wanted>(x(i), n);
     const char *other = static_cast<const char *>(rows.other);
@@ -339,10 +349,10 @@ template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
             }
             if (i + ahead < rows.count) {
                 beside.next = x(i + ahead);
-                beside.range = &range[(i + ahead) % slots];
+                beside.range = &range[i + ahead];
             }
             if (distance && has_done)
-                RowOp::plan(row[done % slots], stats[done % slots], beside);
+                RowOp::plan(row[done], stats[done], beside);
             beside.stream = rows.stream && beside.from != beside.to;
             C *result = reinterpret_cast<C *>(y);
             const R now{x(i),
@@ -351,19 +361,19 @@ template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
                         keeps_apart ? kept[i % slots] : result,
                         n,
                         current,
-                        range[i % slots],
+                        range[i],
                         beside,
                         &rows,
                         static_cast<std::ptrdiff_t>(i)};
             const auto found = RowOp::reduction(now);
-            row[i % slots] = now;
-            stats[i % slots] = found;
+            row[i] = now;
+            stats[i] = found;
             other += rows.other_row_stride_bytes;
             y += rows.y_row_stride_bytes;
             t += rows.temperature_stride;
         }
         if (has_done)
-            RowOp::write(row[done % slots], stats[done % slots], beside.to != nullptr);
+            RowOp::write(row[done], stats[done], beside.to != nullptr);
     }
     if (rows.stream)
         stream_fence();
