@@ -14,6 +14,10 @@ template <class C> INLINE auto keep_in(C *kept) {
     };
 }
 
+struct KeepNothing {
+    template <class... Seen> INLINE void operator()(Seen...) const {}
+};
+
 // Of an op that writes no row.
 struct WritesNothing {
     static constexpr bool writes = false, keeps = false;
@@ -81,8 +85,8 @@ private:
         using C = typename R::C;
         using Function = Again<argument, C, products>;
         const Exp<C, argument> exp(row.scaling, stats.careful, stats.shift);
-        const Beside<Function> beside{nullptr, nullptr, row.x, row.y, true,
-                                      {exp, Factor<C, products>(factor)}};
+        const Beside<Function> beside{nullptr, nullptr, row.x,
+                                      row.y,   true,    {exp, Factor<C, products>(factor)}};
         Company<0, Function>(beside, row.n).run();
     }
     template <Argument argument, class R>
@@ -100,16 +104,14 @@ template <class C> struct LogStats {
     bool regular = false;
     Excess<C> excess;
 };
-template <class R, class Keep> INLINE LogStats<typename R::C> log_reduce(const R &row, Keep keep) {
+template <class R> INLINE LogStats<typename R::C> log_reduce(const R &row) {
     using C = typename R::C;
     const bool has_second = row.range.second > -infinity<C> && row.range.max < infinity<C>;
-    const Stats<C> stats = reduce<true>(row, has_second ? row.range.second : row.range.max, keep);
+    const Stats<C> stats =
+        reduce<true>(row, has_second ? row.range.second : row.range.max, KeepNothing{});
     if (!stats.regular)
         return {};
     return {true, excess(row, stats)};
-}
-template <class R> __attribute__((noinline)) LogStats<typename R::C> log_reduce(const R &row) {
-    return log_reduce(row, [](auto, std::size_t, auto, auto, auto) INLINE_LAMBDA {});
 }
 
 // x -> (x - max) / T - log, where T = 1 or by three factors: the first keeps the difference finite,
@@ -145,9 +147,7 @@ struct LogSoftmax {
     static constexpr bool writes = true, keeps = false;
     template <class C> using Function = LogOf<C, false>;
 
-    template <class R> static INLINE auto reduction(const R &row) {
-        return log_reduce(row, [](auto, std::size_t, auto, auto, auto) INLINE_LAMBDA {});
-    }
+    template <class R> static INLINE auto reduction(const R &row) { return log_reduce(row); }
     template <class R>
     static INLINE void plan(const R &row, const LogStats<typename R::C> &stats,
                             Beside<typename R::Function> &beside) {
