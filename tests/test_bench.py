@@ -127,8 +127,8 @@ def test_cold_samples_evict_before_each_call() -> None:
     assert events == ["evict", "call 1"] * (1 + clock.ROUNDS)
 
 
-def test_evictor_writes_twice_the_last_level_cache_within_bounds() -> None:
-    for cache, expected in ((0, 64 << 20), (40 << 20, 80 << 20), (1 << 40, 512 << 20)):
+def test_evictor_writes_the_size_of_the_last_level_cache_within_bounds() -> None:
+    for cache, expected in ((0, 64 << 20), (80 << 20, 80 << 20), (1 << 40, 256 << 20)):
         evict, written = clock.evictor(cache)
         assert written == expected
         if written < 100 << 20:
@@ -166,6 +166,22 @@ def test_threads_are_pinned_and_released() -> None:
             assert settings["softlane_threads"] == (
                 2 if hasattr(softlane, "set_num_threads") else 1
             )
+
+
+def test_softlane_is_told_its_threads_and_gets_the_former_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = [7]
+
+    def set_num_threads(threads: int) -> int:
+        told.append(threads)
+        return told[-2]
+
+    monkeypatch.setattr(softlane, "set_num_threads", set_num_threads, raising=False)
+    monkeypatch.setattr(softlane, "get_num_threads", lambda: told[-1], raising=False)
+    with machine.pinned(1) as settings:
+        assert settings["softlane_threads"] == 1
+    assert told == [7, 1, 7]
 
 
 @pytest.mark.parametrize("threads", [0, 100_000])

@@ -12,17 +12,17 @@ import numpy as np
 SAMPLE_SECONDS = 1e-3  # a shorter sample measures the clock
 ROUNDS = 5  # at least
 SEED = 20
-EVICT_BYTES = (64 << 20, 512 << 20)  # what a cold sample writes first: at least, at most
+EVICT_BYTES = (64 << 20, 256 << 20)  # what a cold sample writes first: at least, at most
 
 
 def evictor(last_level_cache: int) -> tuple[Callable[[], object], int]:
     """A call that fills the caches with something else, and how many bytes it writes.
 
-    They are read and written back, as stores alone may go past the caches. Twice the last-level
-    cache, within EVICT_BYTES.
+    They are read and written back, as stores alone may go past the caches. As many as the
+    last-level cache holds, within EVICT_BYTES.
     """
     least, most = EVICT_BYTES
-    buffer = np.zeros(min(max(2 * last_level_cache, least), most) // 8, np.int64)
+    buffer = np.zeros(min(max(last_level_cache, least), most) // 8, np.int64)
     return lambda: np.add(buffer, 1, out=buffer), buffer.nbytes
 
 
