@@ -123,7 +123,7 @@ def test_cold_samples_evict_before_each_call() -> None:
             events.append(f"call {calls}")
             return super().timeit(calls)
 
-    clock.sample({"a": Logged()}, 1e-9, lambda part: None, lambda: events.append("evict"))  # type: ignore[dict-item]
+    clock.sample({"a": Logged()}, 1e-9, lambda part: None, lambda: events.append("evict"), True)  # type: ignore[dict-item]
     assert events == ["evict", "call 1"] * (1 + clock.ROUNDS)
 
 

@@ -104,6 +104,23 @@ def test_targets_are_measured_printed_and_written(
         assert text in printed
 
 
+def test_what_is_not_installed_is_not_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("rich")
+    monkeypatch.setenv("COLUMNS", "150")
+    for name in ("torch", "onnxruntime", "ml_dtypes"):
+        monkeypatch.setitem(sys.modules, name, None)
+    every = targets.chosen(None)
+    chosen = ["dtypes", "in cache 64x1000"]
+    monkeypatch.setattr(targets, "chosen", lambda words: chosen if words is None else every)
+    assert cli.main(["targets", "--runs", "1", "--seconds", "0.01"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Not installed: onnxruntime, torch, ml_dtypes." in printed
+    # np.exp, numpy and float16 beside float32
+    assert f"of 3 targets met; {len(list(target_rows.every_target())) - 3} not measured" in printed
+
+
 def test_avx2_is_measured_in_a_process_that_is_held_to_it() -> None:
     if "avx2" not in _core._isa_supported():
         pytest.skip("this machine has no AVX2")

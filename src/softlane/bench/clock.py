@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 SAMPLE_SECONDS = 1e-3  # a shorter sample measures the clock
+REST_SECONDS = 5e-3
 ROUNDS = 5  # at least
 SEED = 20
 EVICT_BYTES = (64 << 20, 256 << 20)  # what a cold sample writes first: at least, at most
@@ -26,11 +27,17 @@ def evictor(last_level_cache: int) -> tuple[Callable[[], object], int]:
     return lambda: np.add(buffer, 1, out=buffer), buffer.nbytes
 
 
+def rest() -> None:
+    """Let the threads of the contestant before go to sleep: those that wait busily disturb."""
+    time.sleep(REST_SECONDS)
+
+
 def sample(
     timers: Mapping[str, timeit.Timer],
     seconds: float,
     tick: Callable[[float], None],
-    evict: Callable[[], object] | None = None,
+    before: Callable[[], object] | None = None,
+    single: bool = False,
 ) -> dict[str, list[float]]:
     """Seconds per call of each timer, one sample each a round, in an order drawn anew each round.
 
@@ -42,9 +49,10 @@ def sample(
         Rounds go on until they are over; ROUNDS are made in any case.
     tick : callable
         Hears between rounds which part of `seconds` has passed.
-    evict : callable, optional
-        Called before each sample, which then is a single call, on cold caches. Otherwise a sample
-        is as many calls as take SAMPLE_SECONDS.
+    before : callable, optional
+        Called before each sample.
+    single : bool
+        A sample is one call; otherwise it is as many as take SAMPLE_SECONDS.
 
     Returns
     -------
@@ -54,8 +62,9 @@ def sample(
     calls = {name: 1 for name in timers}
 
     def one(name: str) -> float:
-        if evict is not None:
-            evict()
+        if before is not None:
+            before()
+        if single:
             return timers[name].timeit(1)
         while (took := timers[name].timeit(calls[name])) < SAMPLE_SECONDS:
             grow = min(1.2 * SAMPLE_SECONDS / max(took, 1e-9), 100)

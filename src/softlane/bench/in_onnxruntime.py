@@ -109,6 +109,7 @@ def _session(runtime: Any, data: bytes, case: Case) -> Any:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = case.threads
     options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # between its samples
     options.log_severity_level = 4
     try:
         return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])

@@ -88,7 +88,7 @@ def _legend(results: Sequence[Result]) -> str:
         "Each cell: nanoseconds for an element (for a call on 10 elements, of the call); the "
         "maximum error in ULP (with the gradient: of the loss / of the gradient); the time against "
         "softlane's. `out=` is given, except in a cell with *, whose function has none; a call on "
-        f"10 elements returns a fresh result. {LACKS}: it has no such function. **Bold**: faster "
+        f"10 elements returns a fresh result. {LACKS}: no such function or dtype. **Bold**: faster "
         "than softlane."
     )
     if any(cell["contestant"] == "np.copyto" for cell in cells):

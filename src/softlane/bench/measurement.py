@@ -91,7 +91,8 @@ def measure(
     contestants: dict[str, Contestant],
     seconds: float,
     tick: Callable[[float], None],
-    evict: Callable[[], object] | None,
+    before: Callable[[], object] | None,
+    single: bool,
     judged: bool,
 ) -> Iterator[tuple[str, dict[str, errors.Errors], dict[str, list[float]]]]:
     """For each mode of the op: its name, the errors if asked for, and the samples in seconds."""
@@ -115,7 +116,7 @@ def measure(
         def part(fraction: float, at: int = at) -> None:
             tick((at + fraction) / len(modes))
 
-        samples = clock.sample(timers, seconds / len(modes), part, evict) if timers else {}
+        samples = clock.sample(timers, seconds / len(modes), part, before, single) if timers else {}
         yield mode, found, samples
 
 
@@ -151,9 +152,10 @@ def run(plan: Plan, tick: Callable[[str, float], None]) -> Result:
     cases = list(itertools.product(plan.ops, plan.dtypes, plan.shapes))
     steps = plan.runs * len(cases)
     cells: dict[tuple[Any, ...], Cell] = {}
-    evict, evicted = None, 0
+    before: Callable[[], object] | None = clock.rest if plan.threads > 1 else None
+    evicted = 0
     if plan.cold:
-        evict, evicted = clock.evictor(max(machine.caches().values(), default=0))
+        before, evicted = clock.evictor(max(machine.caches().values(), default=0))
     with machine.pinned(plan.threads) as pinning, np.errstate(all="ignore"):
         for step, (turn, (op, dtype, shape)) in enumerate(
             itertools.product(range(plan.runs), cases)
@@ -170,7 +172,7 @@ def run(plan: Plan, tick: Callable[[str, float], None]) -> Result:
             fit = [name for name in names if name not in FLOORS or name in OPS[op].floors]
             able, unable = enter(fit, case)
             for mode, found, samples in measure(
-                case, able, plan.seconds, part, evict, judged=turn == 0
+                case, able, plan.seconds, part, before, plan.cold, judged=turn == 0
             ):
                 for name in fit:
                     key = (op, dtype, shape, mode, name)

@@ -85,7 +85,8 @@ def child() -> None:
     names, seconds = json.load(sys.stdin)
     builders = {name: build for name, build in groups.avx2_groups().items() if name in names}
     held = softlane.show_config()["isa"] == "avx2"
-    print(json.dumps(sampled(builders, seconds, lambda name: None) if held else {}))
+    with machine.pinned(1):
+        print(json.dumps(sampled(builders, seconds, lambda name: None) if held else {}))
 
 
 def one_run(names: Sequence[str], seconds: float, tick: Callable[[str], None]) -> Samples:
@@ -145,12 +146,14 @@ def run(
     tick("done", 1.0)
     of_runs = [times(samples) for samples in every]
     rows = [row for target in every_target() if (row := judged(target, of_runs, only is None))]
-    peers = [name for name in groups.PEERS if not machine.missing([name])]
+    absent = machine.missing([*groups.PEERS, "ml_dtypes"])
+    peers = [name for name in groups.PEERS if name not in absent]
     return {
         "schema": SCHEMA,
         "machine": machine.machine(),
         "versions": machine.versions(peers),
         "settings": {"runs": runs, "seconds_per_group": seconds},
+        "missing": absent,
         "targets": rows,
         "runs": every,
     }
@@ -179,6 +182,8 @@ def report(result: dict[str, Any], console: Console) -> None:
     console.print(table)
     absent = len(result["targets"]) - len(measured)
     console.print(f"{met} of {len(measured)} targets met; {absent} not measured.")
+    if result["missing"]:
+        console.print(f"Not installed: {', '.join(result['missing'])}.", markup=False)
     found = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     console.print(
         f"{result['machine']['cpu']}, softlane on {result['machine']['softlane']['isa']}; {found}."
