@@ -175,7 +175,7 @@ def test_stubs_match_the_extension(tmp_path: pathlib.Path) -> None:
 
 def test_no_paths_of_a_machine() -> None:
     """Nothing that is shipped names a home folder or an absolute path of a build machine."""
-    texts = [*source_files(), *PAGES, *ROOT.glob("src/softlane/*.py*"), ROOT / "pyproject.toml"]
+    texts = [*source_files(), *PAGES, *ROOT.glob("src/softlane/**/*.py*"), ROOT / "pyproject.toml"]
     texts += ROOT.glob("examples/*.py")
     found = [path for path in texts if re.search(r"/(home|root|Users|work)/\w", path.read_text())]
     assert found == []
