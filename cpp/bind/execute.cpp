@@ -40,8 +40,8 @@ void execute(const Plan &plan) {
     Split shares = split(plan, plan.rows * plan.length < parallel_elements ? 1 : current_threads());
     std::unique_ptr<char, FreeWorkspace> workspace;
     const auto allocate = [&](std::size_t bytes) {
-        workspace.reset(static_cast<char *>(
-            ::operator new[](bytes, std::align_val_t(64), std::nothrow)));
+        workspace.reset(
+            static_cast<char *>(::operator new[](bytes, std::align_val_t(64), std::nothrow)));
         return workspace != nullptr;
     };
     if (shares.workspace_bytes != 0 && !allocate(shares.workspace_bytes)) {

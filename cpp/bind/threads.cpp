@@ -72,8 +72,8 @@ int current_threads() {
 }
 
 void register_threads(py::module_ &module) {
-    const std::string error = apply_thread_variables(std::getenv("SOFTLANE_NUM_THREADS"),
-                                                     std::getenv("OMP_NUM_THREADS"));
+    const std::string error =
+        apply_thread_variables(std::getenv("SOFTLANE_NUM_THREADS"), std::getenv("OMP_NUM_THREADS"));
     if (!error.empty())
         throw py::import_error(error);
     if (context_threads == nullptr)

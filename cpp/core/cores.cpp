@@ -23,9 +23,9 @@ constexpr const char *control_groups = "/sys/fs/cgroup";
 // Calls found(directory) for that of a group and of each group above it, the mount's root last. In
 // a container the path may be that of the host, of which only the root is there.
 template <class Found> void each_group(const std::string &mount, std::string path, Found found) {
-    if (path.find("..") != std::string::npos)
+    if (path.find("..") != std::string::npos || path.find('/') != 0)
         path.clear();
-    while (!path.empty() && path != "/") {
+    while (path.size() > 1) {
         found(mount + path);
         path.erase(path.rfind('/'));
     }
