@@ -58,7 +58,8 @@ def with_threads_of_its_own():
     before = _core._pool_facts()
     ok = right()
     after = _core._pool_facts()
-    return ok and before["started"] == 0 and after["started"] == 2 and after["jobs"] > before["jobs"]
+    started = before["started"], after["started"]
+    return ok and started == (0, 2) and after["jobs"] > before["jobs"]
 for _ in range(5):
     assert child_is_right(with_threads_of_its_own)
 assert child_is_right(lambda: child_is_right() and right())  # and its child

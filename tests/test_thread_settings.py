@@ -184,10 +184,10 @@ def test_physical_cores(cpus, files, want):
     assert _core._physical_cores(list(cpus), files) == want
 
 
-def group(text: str, **files: str) -> dict[str, str]:
-    """Files of /sys/fs/cgroup, with __ for / and _DOT_ for a dot in their names."""
-    named = {name.replace("__", "/").replace("_DOT_", "."): t for name, t in files.items()}
-    return {"/proc/self/cgroup": text} | {f"/sys/fs/cgroup/{name}": t for name, t in named.items()}
+def group(own: str, files: dict[str, str]) -> dict[str, str]:
+    """/proc/self/cgroup and files of /sys/fs/cgroup."""
+    named = {f"/sys/fs/cgroup/{name}": text for name, text in files.items()}
+    return {"/proc/self/cgroup": own} | named
 
 
 V2 = "0::/\n"
@@ -196,44 +196,48 @@ V1 = "12:memory:/docker/ab:c\n4:cpu,cpuacct:/docker/ab:c\n3:cpuset:/docker/ab:c\
 PLAIN_V1 = "9:name=systemd:/\n3:cpuset:/\n2:cpuacct:/\n1:cpu:/\n0::/\n"
 
 
+def v1(folder: str, quota: str, period: str = "100000\n") -> dict[str, str]:
+    return {f"{folder}/cpu.cfs_quota_us": quota, f"{folder}/cpu.cfs_period_us": period}
+
+
 @pytest.mark.parametrize(
     ("files", "want"),
     [
-        (group(V2, cpu_DOT_max="200000 100000\n"), 2),  # docker --cpus 2
-        (group(V2, cpu_DOT_max="150000 100000\n"), 2),
-        (group(V2, cpu_DOT_max="1000 100000\n"), 1),
-        (group(V2, cpu_DOT_max="max 100000\n"), 0),
-        (group(V2), 0),
-        (group(SLICE, kubepods_DOT_slice__pod7_DOT_slice__cpu_DOT_max="300000 100000\n"), 3),
+        (group(V2, {"cpu.max": "200000 100000\n"}), 2),  # docker --cpus 2
+        (group(V2, {"cpu.max": "150000 100000\n"}), 2),
+        (group(V2, {"cpu.max": "1000 100000\n"}), 1),
+        (group(V2, {"cpu.max": "max 100000\n"}), 0),
+        (group(V2, {}), 0),
+        (group(SLICE, {"kubepods.slice/pod7.slice/cpu.max": "300000 100000\n"}), 3),
         (
             group(
                 SLICE,
-                kubepods_DOT_slice__cpu_DOT_max="800000 100000\n",
-                kubepods_DOT_slice__pod7_DOT_slice__cpu_DOT_max="max 100000\n",
-                kubepods_DOT_slice__pod7_DOT_slice__container_DOT_scope__cpu_DOT_max="400000 50000",
+                {
+                    "kubepods.slice/cpu.max": "1000000 100000\n",
+                    "kubepods.slice/pod7.slice/cpu.max": "max 100000\n",
+                    "kubepods.slice/pod7.slice/container.scope/cpu.max": "400000 50000\n",
+                },
             ),
             8,
         ),
-        (group("0::/../../outside\n", cpu_DOT_max="500000 100000\n"), 5),
-        ({"/proc/self/cgroup": V1, "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "250000\n",
-          "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n"}, 3),
-        ({"/proc/self/cgroup": V1, "/sys/fs/cgroup/cpu/docker/ab:c/cpu.cfs_quota_us": "400000\n",
-          "/sys/fs/cgroup/cpu/docker/ab:c/cpu.cfs_period_us": "100000\n"}, 4),
-        (group(PLAIN_V1, cpu__cpu_DOT_cfs_quota_us="-1\n", cpu__cpu_DOT_cfs_period_us="100000"), 0),
-        (group(PLAIN_V1, cpu__cpu_DOT_cfs_quota_us="600000\n", cpu__cpu_DOT_cfs_period_us="1e5"), 6),
-        (group("", cpu_DOT_max="200000 100000\n"), 0),
-        (group("garbage\n:::\n0:\n0::/", cpu_DOT_max="garbage\n"), 0),
-        (group(V2, cpu_DOT_max="1e300 0\n"), 1000000),
+        (group("0::/../../outside\n", {"cpu.max": "500000 100000\n"}), 5),
+        (group(V1, v1("cpu,cpuacct", "250000\n")), 3),  # of a container, which sees its own root
+        (group(V1, v1("cpu/docker/ab:c", "400000\n")), 4),
+        (group(PLAIN_V1, v1("cpu", "-1\n")), 0),
+        (group(PLAIN_V1, v1("cpu", "600000\n")), 6),
+        (group("", {"cpu.max": "200000 100000\n"}), 0),
+        (group("garbage\n:::\n0:\n0::/", {"cpu.max": "garbage\n"}), 0),
+        (group(V2, {"cpu.max": "1e300 0\n"}), 1000000),
         ({}, 0),
     ],
-)  # fmt: skip
+)
 def test_onetbb_190_golang_73193_quotas(files, want):
     assert _core._quota_cores(files) == want
 
 
 def test_threadpoolctl():
     threadpoolctl = pytest.importorskip("threadpoolctl")
-    import softlane.threadpoolctl  # noqa: F401
+    import softlane.threadpoolctl
 
     def number() -> int:
         infos = threadpoolctl.threadpool_info()

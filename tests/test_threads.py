@@ -1,4 +1,4 @@
-"""Threads change no bit, use no more cores than they may, and are missed by nobody if there are none.
+"""Threads change no bit, are no more than they may be, and are not missed where there are none.
 
 The calls of this file are large enough for eight threads, whatever the machine has: the pool of
 this process grows to seven.

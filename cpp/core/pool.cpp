@@ -1,6 +1,7 @@
 #include "core/pool.hpp"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <atomic>
@@ -13,7 +14,6 @@
 #include "core/threads.hpp"
 
 #if defined(__linux__)
-#include <sched.h>
 #include <unistd.h>
 #endif
 
@@ -45,6 +45,7 @@ template <class Ready> bool spin_until(Ready ready) {
             if (ready())
                 return true;
         }
+        sched_yield(); // to the one that is waited for, if it shares the core
     } while (std::chrono::steady_clock::now() < end);
     return false;
 }

@@ -1,17 +1,17 @@
 """Importing this module makes softlane known to threadpoolctl, which must be installed.
 
-From then on `threadpoolctl.threadpool_info()` lists it, and `threadpool_limits(n)` limits it with the
-other libraries, for the whole process: what `softlane.set_num_threads` sets.
+From then on `threadpoolctl.threadpool_info()` lists it, and `threadpool_limits(n)` limits it with
+the other libraries, for the whole process: what `softlane.set_num_threads` sets.
 """
 
 from __future__ import annotations
 
-import threadpoolctl
+import threadpoolctl  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
 from softlane import _core
 
 
-class SoftlaneController(threadpoolctl.LibController):  # type: ignore[misc]
+class SoftlaneController(threadpoolctl.LibController):  # type: ignore[misc, unused-ignore]
     """softlane's threads, through the functions that the extension module exports."""
 
     user_api = "softlane"
