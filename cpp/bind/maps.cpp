@@ -8,6 +8,7 @@
 #include "core/cache.hpp"
 #include "core/dispatch.hpp"
 #include "core/fp_environment.hpp"
+#include "core/parallel.hpp"
 
 namespace softlane::bind {
 
@@ -67,6 +68,22 @@ void run_plain(Op op, DType dtype, const void *x, void *y, std::size_t size, std
     table.convert[computed][stored](tile, y, size);
 }
 
+// The same, for what threads share.
+void run_shared(Op op, DType dtype, char *x, char *y, std::size_t size, std::size_t length) {
+    static constexpr double one = 1;
+    const auto element = static_cast<std::ptrdiff_t>(dtype_size[static_cast<int>(dtype)]);
+    const auto row = static_cast<std::ptrdiff_t>(length) * element;
+    Problem problem{};
+    problem.op = op;
+    problem.array[x_stream] = {x, dtype};
+    problem.array[y_stream] = {y, dtype};
+    problem.temperature = &one;
+    problem.outer_count = problem.inner_count = 1;
+    problem.outer[0] = {size / length, {row, 0, row, 0, 0, 1}};
+    problem.inner[0] = {length, {element, 0, element, 0, 0, 0}};
+    execute(make_plan(problem));
+}
+
 // A new reference to the result; null without an exception where the call is not of the plain kind.
 PyObject *plain_call(Op op, const Arguments &arguments) {
     if (arguments.keyword[temperature] != nullptr || arguments.given(where) ||
@@ -100,10 +117,14 @@ PyObject *plain_call(Op op, const Arguments &arguments) {
     }
     if (size == 0)
         return result;
-    void *y = PyArray_DATA(reinterpret_cast<PyArrayObject *>(result));
+    char *y = PyArray_BYTES(reinterpret_cast<PyArrayObject *>(result));
+    const auto length = static_cast<std::size_t>(PyArray_DIM(x, ndim - 1));
+    if (size >= parallel_elements) { // needs no workspace, so that nothing is thrown
+        run_shared(op, *element, PyArray_BYTES(x), y, size, length);
+        return result;
+    }
     const Unlocked unlocked(size >= release_gil_elements);
-    run_plain(op, *element, PyArray_DATA(x), y, size,
-              static_cast<std::size_t>(PyArray_DIM(x, ndim - 1)));
+    run_plain(op, *element, PyArray_DATA(x), y, size, length);
     return result;
 }
 
