@@ -5,7 +5,6 @@
 #include "bind/functions.hpp"
 #include "bind/problem.hpp"
 #include "bind/result.hpp"
-#include "core/cache.hpp"
 #include "core/dispatch.hpp"
 #include "core/fp_environment.hpp"
 #include "core/parallel.hpp"
@@ -48,8 +47,6 @@ void run_plain(Op op, DType dtype, const void *x, void *y, std::size_t size, std
     rows.count = size / length;
     rows.length = length;
     rows.temperature = &one;
-    rows.stream = size >= release_gil_elements &&
-                  size * dtype_size[static_cast<int>(dtype)] >= streaming_bytes();
     const RowsFn kernel = table.rows[static_cast<int>(op)][dtype == DType::f64];
     const auto run = [&](std::size_t element_size) {
         rows.x_row_stride_bytes = rows.y_row_stride_bytes =
