@@ -116,6 +116,8 @@ INLINE F32 sub(F32 a, F32 b) { return {vsubq_f32(a.r, b.r)}; }
 INLINE F64 sub(F64 a, F64 b) { return {vsubq_f64(a.r, b.r)}; }
 INLINE F32 mul(F32 a, F32 b) { return {vmulq_f32(a.r, b.r)}; }
 INLINE F64 mul(F64 a, F64 b) { return {vmulq_f64(a.r, b.r)}; }
+INLINE F32 div(F32 a, F32 b) { return {vdivq_f32(a.r, b.r)}; }
+INLINE F64 div(F64 a, F64 b) { return {vdivq_f64(a.r, b.r)}; }
 // fmax has other rules for NaN and zeros than the contract.
 INLINE F32 max(F32 a, F32 b) { return {vbslq_f32(vcgtq_f32(a.r, b.r), a.r, b.r)}; }
 INLINE F64 max(F64 a, F64 b) { return {vbslq_f64(vcgtq_f64(a.r, b.r), a.r, b.r)}; }
@@ -145,6 +147,12 @@ INLINE F32 zero_where_at_most(F32 v, F32 a, F32 b) {
 INLINE F64 zero_where_at_most(F64 v, F64 a, F64 b) {
     const uint64x2_t bits = vreinterpretq_u64_f64(v.r);
     return {vreinterpretq_f64_u64(vbicq_u64(bits, vcleq_f64(a.r, b.r)))};
+}
+INLINE F32 choose(F32 a, F32 b, F32 v, F32 w) {
+    return {vbslq_f32(vcleq_f32(a.r, b.r), v.r, w.r)};
+}
+INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) {
+    return {vbslq_f64(vcleq_f64(a.r, b.r), v.r, w.r)};
 }
 
 INLINE F32 lookup(const Table<float> &table, F32 z) {
