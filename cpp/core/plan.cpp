@@ -116,9 +116,9 @@ Plan make_plan(const Problem &given) {
             std::min(along, plan.length < 16 ? fitting : std::min(fitting, most_tile_rows));
         plan.tile_bytes = (plan.tile_rows * row_bytes + 63) / 64 * 64;
         plan.workspace_bytes = static_cast<std::size_t>(plan.tile_count) * plan.tile_bytes;
-        plan.scratch = plan.length <= largest_scratch_bytes / panel_bytes;
+        plan.scratch = plan.length <= largest_scratch_bytes / (2 * panel_bytes);
         if (plan.panels && plan.scratch)
-            plan.workspace_bytes = std::max(plan.workspace_bytes, plan.length * panel_bytes);
+            plan.workspace_bytes = std::max(plan.workspace_bytes, 2 * plan.length * 320 + 4096);
     }
     return plan;
 }

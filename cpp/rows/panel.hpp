@@ -12,10 +12,10 @@ namespace {
 // The rows of one panel: as many as the exponential works on at a time.
 template <class C> constexpr int panel_lanes = exp_unroll * sum_lanes<C>;
 
-// Where the elements of a panel's first row are.
+// Where the elements of a panel's first row are; those of the others follow.
 template <class E> struct Side {
-    E *data;
-    std::ptrdiff_t stride_bytes;
+    E *data = nullptr;
+    std::ptrdiff_t stride_bytes = 0;
 
     INLINE E *at(std::size_t i) const {
         const char *base = reinterpret_cast<const char *>(data);
@@ -30,15 +30,15 @@ template <class V_, class Part_> struct Panel {
     using V = V_;
     using Part = Part_;
     using C = typename V::Scalar;
-    Side<const C> x;
-    Side<C> kept; // where exponentials are kept: the result itself, or apart. Then x is brought
-                  // there first, and no memory of x is read once the result's is written
-    Side<C> y;
+    Side<const C> x; // where the elements are read: the argument, or a copy apart
+    Side<C> kept;    // where exponentials are kept: the result or that copy
     std::size_t n;
     Part part;
-    bool apart, stream;
     Scaling<C> scaling;
 };
+
+constexpr bool is_whole(Whole) { return true; }
+constexpr bool is_whole(Tail) { return false; }
 
 // ---- doubles in the lanes
 
@@ -97,253 +97,246 @@ template <class V> INLINE Pairs<V> reciprocals(Pairs<V> a) {
     return {r, mul(rest, r)};
 }
 
-template <class V> INLINE Doubles<V> joined(Doubles<decltype(V::low)> a,
-                                            Doubles<decltype(V::low)> b) {
-    return {a, b};
-}
-template <class V> INLINE Pairs<V> joined(Pairs<decltype(V::low)> a, Pairs<decltype(V::low)> b) {
-    return {{a.high, b.high}, {a.low, b.low}};
-}
-
 // ---- sums
 
-constexpr bool is_whole(Whole) { return true; }
-constexpr bool is_whole(Tail) { return false; }
-INLINE Whole shifted(Whole, std::size_t) { return {}; }
-INLINE Tail shifted(Tail part, std::size_t by) {
-    return {part.count > by ? part.count - by : std::size_t(0)};
+// Floats in memory as doubles: a conversion from there takes fewer operations than from a register.
+template <class D> INLINE D load_doubles(const double *p) { return load<D>(p); }
+template <class D> INLINE D load_doubles(const float *p) {
+    if constexpr (D::lanes == native_lanes<double>) {
+        return native_load_doubles(p);
+    } else {
+        using Half = decltype(D::low);
+        return {load_doubles<Half>(p), load_doubles<Half>(p + Half::lanes)};
+    }
 }
 
-// What CompensatedLanes makes of elements j, j + L ...
-template <class V, class Part>
-INLINE Reals<V> lane_sum(const Side<typename V::Scalar> &e, std::size_t n, std::size_t j,
-                         Part part) {
+// What the rows' virtual lanes add up to, as Sum has it: of elements j, j + L, j + 2 L ...
+template <class V> struct LaneSums {
     using C = typename V::Scalar;
-    using D = Doubles<V>;
-    constexpr std::size_t lanes = sum_lanes<C>;
-    const V zero = broadcast<V>(C(0));
-    if (n - j <= lanes) { // one term is its own sum
-        const D only = to_doubles(load<V>(e.at(j), part, C(0)));
-        if constexpr (sizeof(C) == 4)
-            return only;
-        else
-            return {only, zero};
+    using N = Vec<C, native_lanes<C>>; // the total is made of so many rows at a time
+    static constexpr std::size_t lanes = sum_lanes<C>;
+    static constexpr bool is_float = sizeof(C) == 4;
+    std::size_t n;
+    bool flushed = false;     // the total is in `blocks`
+    Side<const C> term;       // of the lanes that have one element; it is its own sum
+    alignas(64) C high[lanes][V::lanes]; // of the others
+    alignas(64) C low[lanes][V::lanes];
+    alignas(64) double blocks[is_float ? lanes : 1][V::lanes];
+
+    INLINE explicit LaneSums(std::size_t length) : n(length) {
+        term = {high[0], static_cast<std::ptrdiff_t>(sizeof high[0])};
     }
-    const V start = broadcast<V>(static_cast<C>(power_of_two(ExpKernel<C>::bias + 1)));
-    V high = start, low = zero;
-    const auto step = [&](std::size_t i) INLINE_LAMBDA {
-        const V v = load<V>(e.at(i), part, C(0)), sum = add(high, v);
-        low = add(low, sub(v, sub(sum, high)));
-        high = sum;
-    };
-    if constexpr (sizeof(C) == 4) {
-        constexpr std::size_t block = Sum<C>::block;
-        D flushed = broadcast<D>(0);
-        for (std::size_t i = j, end = block;; end += block) {
-            const std::size_t last = n < end ? n : end;
-            for (; i < last; i += lanes)
-                step(i);
-            flushed = add(flushed, add(widen(sub(high, start)), widen(low)));
-            if (i >= n)
-                return flushed;
-            high = start;
-            low = zero;
+    INLINE void flush() {
+        using D = Vec<double, native_lanes<double>>;
+        for (std::size_t j = 0; j < lanes; ++j)
+            for (int k = 0; k < V::lanes; k += D::lanes) {
+                const D sum = add(load_doubles<D>(high[j] + k), load_doubles<D>(low[j] + k));
+                store(blocks[j] + k, flushed ? add(load<D>(blocks[j] + k), sum) : sum);
+            }
+        flushed = true;
+    }
+    INLINE Reals<N> total(int k) const { return folded<0, 1>(k); } // of the rows from k on
+
+private:
+    INLINE Reals<N> of(std::size_t j, int k) const {
+        using D = Doubles<N>;
+        if constexpr (is_float) {
+            if (flushed)
+                return load<D>(blocks[j] + k);
+            if (n <= j + lanes)
+                return load_doubles<D>(term.at(j) + k);
+            return add(load_doubles<D>(high[j] + k), load_doubles<D>(low[j] + k));
+        } else {
+            if (n <= j + lanes)
+                return {load<D>(term.at(j) + k), broadcast<D>(0)};
+            return two_sums(load<D>(high[j] + k), load<D>(low[j] + k));
         }
-    } else {
-        for (std::size_t i = j; i < n; i += lanes)
-            step(i);
-        return two_sums(sub(high, start), low);
     }
-}
-
-// fold() of the lanes j, j + step, j + 2 step ...; those without an element are 0.
-template <class V, int j, int step, class Part>
-INLINE Reals<V> folded_sums(const Side<typename V::Scalar> &e, std::size_t n, Part part) {
-    if constexpr (step == sum_lanes<typename V::Scalar>) {
-        return lane_sum<V>(e, n, j, part);
-    } else {
-        const Reals<V> first = folded_sums<V, j, 2 * step>(e, n, part);
-        if (n <= j + step)
-            return first;
-        return added(first, folded_sums<V, j + step, 2 * step>(e, n, part));
+    // fold() of the lanes j, j + step, j + 2 step ...; those without an element are 0.
+    template <int j, int step> INLINE Reals<N> folded(int k) const {
+        if constexpr (step == lanes) {
+            return of(j, k);
+        } else {
+            const Reals<N> first = folded<j, 2 * step>(k);
+            if (n <= j + step)
+                return first;
+            return added(first, folded<j + step, 2 * step>(k));
+        }
     }
-}
+};
 
-// The sums of the exponentials of all rows.
-template <class V, class Part>
-INLINE Reals<V> sums(const Side<typename V::Scalar> &e, std::size_t n, Part part) {
-    if constexpr (V::lanes == native_lanes<typename V::Scalar>) {
-        return folded_sums<V, 0, 1>(e, n, part);
+// high += e, and what rounding took off to low: CompensatedLanes. Register by register: compilers
+// keep a copy of a larger struct in memory that is assigned as a whole.
+template <class T, int N>
+INLINE void add_compensated(Vec<T, N> &high, Vec<T, N> &low, const Vec<T, N> &e) {
+    if constexpr (N == native_lanes<T>) {
+        const Vec<T, N> sum = add(high, e);
+        low = add(low, sub(e, sub(sum, high)));
+        high = sum;
     } else {
-        using Half = decltype(V::low);
-        return joined<V>(sums<Half>(e, n, shifted(part, 0)),
-                         sums<Half>(e.right(Half::lanes), n, shifted(part, Half::lanes)));
+        add_compensated(high.low, low.low, e.low);
+        add_compensated(high.high, low.high, e.high);
     }
 }
 
 // ---- the rows' range and exponentials
 
-template <int wanted, class P> INLINE Extremes<wanted, typename P::V> ranges(const P &panel) {
+// What there is one of for each row of a panel.
+template <class C, int lanes> struct PanelScalars {
+    alignas(64) C max[lanes], min[lanes];
+    alignas(64) C origin[lanes], offset[lanes], lowest[lanes]; // of Exp
+    alignas(64) C hi[lanes], lo[lanes];                        // of the factor
+    alignas(64) C irregular[lanes]; // 0, or 1 where the edge rules of the op decide
+    bool shallow; // as is_shallow() has it, all rows are
+    bool regular; // all rows are, and `irregular` is not set
+};
+template <class P> using ScalarsOf = PanelScalars<typename P::C, P::V::lanes>;
+
+// The range of the rows; returns the largest abs(max).
+template <int wanted, class P> INLINE double ranges(const P &panel, ScalarsOf<P> &rows) {
+    using C = typename P::C;
     using V = typename P::V;
     Extremes<wanted, V> extremes;
     for (std::size_t i = 0; i < panel.n; ++i) {
         const V v = load<V>(panel.x.at(i), panel.part, 0);
         extremes.add(v, v);
-        if (panel.apart)
-            store(panel.kept.at(i), v, panel.part);
     }
-    return extremes;
+    store(rows.max, extremes.max);
+    const V zero = broadcast<V>(C(0));
+    if constexpr ((wanted & wants_min) != 0) { // infinite rows are irregular
+        const double spread = static_cast<double>(
+            reduce_max(max(sub(extremes.max, extremes.min), zero)));
+        rows.shallow = spread * log2_e / panel.scaling.temperature <=
+                       (sizeof(C) == 4 ? 70 : 800) - binade(static_cast<double>(panel.n)) - 1;
+    }
+    return static_cast<double>(reduce_max(max(extremes.max, sub(zero, extremes.max))));
 }
 
-// Of the rows: sum = total of exp(x / T) * 2^(bias - shift), as Stats has it of one.
-template <class V> struct PanelStats {
-    Reals<V> sum;
-    V irregular; // 0, or 1 where the edge rules of the op decide
-    bool all_regular;
-};
-
-template <Argument argument, class P>
-INLINE PanelStats<typename P::V> exponentials(const P &panel, typename P::V row_top) {
+// The constants of Exp for each row. Integers up to 2^22 are floats as well.
+template <Argument argument, class P> INLINE void prepare(const P &panel, ScalarsOf<P> &rows) {
     using C = typename P::C;
-    using V = typename P::V;
+    using V = Vec<C, native_lanes<C>>;
     using D = Doubles<V>;
     const double t = panel.scaling.temperature;
-    D top = to_doubles(row_top), origin = broadcast<D>(0);
-    if constexpr (argument == Argument::far) {
-        const D size = max(top, sub(origin, top));
-        origin = choose(size, broadcast<D>(exp_limit * t), origin, top);
-        top = sub(top, origin);
+    for (int k = 0; k < P::V::lanes; k += V::lanes) {
+        D top = load_doubles<D>(rows.max + k);
+        if constexpr (argument == Argument::far) {
+            const D zero = broadcast<D>(0), size = max(top, sub(zero, top));
+            const D origin = choose(size, broadcast<D>(exp_limit * t), zero, top);
+            store(rows.origin + k, from_doubles<V>(origin));
+            top = sub(top, origin);
+        }
+        D quotient = times(top, log2_e);
+        if constexpr (argument == Argument::far)
+            quotient = div(quotient, broadcast<D>(t));
+        const V shift = from_doubles<V>(nearest_integers(quotient));
+        constexpr double round = Exp<C, argument>::round;
+        constexpr C zero_shift = static_cast<C>(round + exp_table_size * ExpKernel<C>::bias);
+        store(rows.offset + k,
+              mul_add(shift, broadcast<V>(-exp_table_size), broadcast<V>(zero_shift)));
+        V lowest = mul(sub(shift, broadcast<V>(ExpKernel<C>::clamp_bits)),
+                       broadcast<V>(static_cast<C>(ln_2)));
+        if constexpr (argument == Argument::far)
+            lowest = mul(lowest, broadcast<V>(static_cast<C>(t)));
+        store(rows.lowest + k, lowest);
     }
-    D shift = times(top, log2_e);
-    if constexpr (argument == Argument::far)
-        shift = div(shift, broadcast<D>(t));
-    shift = nearest_integers(shift);
-    using E = Exp<C, argument, false, V>;
-    const D steps = times(minus(shift, ExpKernel<C>::bias), exp_table_size);
-    const D lowest = times(minus(shift, ExpKernel<C>::clamp_bits), ln_2);
-    const E exp(panel.scaling, from_doubles<V>(origin),
-                from_doubles<V>(sub(broadcast<D>(E::round), steps)),
-                from_doubles<V>(argument == Argument::far ? times(lowest, t) : lowest), row_top);
-    const Side<const C> from = panel.apart ? Side<const C>{panel.kept.data, panel.kept.stride_bytes}
-                                           : panel.x;
-    for (std::size_t i = 0; i < panel.n; ++i)
-        store(panel.kept.at(i), exp(load<V>(from.at(i), panel.part, 0)), panel.part);
-    PanelStats<V> stats;
-    stats.sum = sums<V>(panel.kept, panel.n, panel.part);
-    const D sum = highs(stats.sum), one = broadcast<D>(1);
-    const double unit = power_of_two(ExpKernel<C>::bias);
-    const D small = zero_where_at_most(one, broadcast<D>(0.5 * unit), sum);
-    const D large =
-        zero_where_at_most(one, sum, broadcast<D>(2.0 * unit * static_cast<double>(panel.n)));
-    stats.irregular = from_doubles<V>(max(small, large));
-    stats.all_regular = reduce_max(stats.irregular) == 0;
-    return stats;
 }
 
-// y[i] = function(kept[i])
-template <class P, class Function> INLINE void write_panel(const P &panel, Function function) {
+// Makes the sums of function(x, i), V -> V, over each element. `company` steps along.
+template <bool keeps, class P, class Function, class Others>
+INLINE void sum_up(const P &panel, LaneSums<typename P::V> &sums, Others &company,
+                   Function function) {
+    using C = typename P::C;
     using V = typename P::V;
-    const auto run = [&](auto put) INLINE_LAMBDA {
-        for (std::size_t i = 0; i < panel.n; ++i)
-            put(panel.y.at(i), function(load<V>(panel.kept.at(i), panel.part, 0)));
+    constexpr std::size_t lanes = sum_lanes<C>;
+    const std::size_t n = panel.n;
+    const auto term = [&](std::size_t i) INLINE_LAMBDA {
+        const V e = function(load<V>(panel.x.at(i), panel.part, 0));
+        if constexpr (keeps)
+            store(panel.kept.at(i), e, panel.part);
+        company.step();
+        return e;
     };
-    if constexpr (is_whole(typename P::Part()))
-        if (panel.stream)
-            return run([](auto *y, V v) INLINE_LAMBDA { stream(y, v); });
-    run([&](auto *y, V v) INLINE_LAMBDA { store(y, v, panel.part); });
+    if (keeps && is_whole(typename P::Part()) && n <= lanes) {
+        sums.term = {panel.kept.data, panel.kept.stride_bytes};
+        for (std::size_t i = 0; i < n; ++i)
+            term(i);
+        return;
+    }
+    const V start = broadcast<V>(static_cast<C>(power_of_two(ExpKernel<C>::bias + 1)));
+    for (std::size_t begin = 0;;) {
+        const std::size_t end = n - begin > Sum<C>::block ? begin + Sum<C>::block : n;
+        for (std::size_t j = 0; j < lanes; ++j) {
+            std::size_t i = begin + j;
+            if (n <= j + lanes) {
+                if (i < n)
+                    store(sums.high[j], term(i));
+                continue;
+            }
+            V high = start, low = broadcast<V>(C(0));
+            for (; i < end; i += lanes)
+                add_compensated(high, low, term(i));
+            store(sums.high[j], sub(high, start));
+            store(sums.low[j], low);
+        }
+        if constexpr (sizeof(C) == 4)
+            if (n > Sum<C>::block)
+                sums.flush();
+        if (end == n)
+            return;
+        begin = end;
+    }
 }
 
-// ---- softmax
-
-struct SoftmaxPanel {
-    template <class P> static INLINE void run(const P &panel) {
-        using C = typename P::C;
-        using V = typename P::V;
-        const Extremes<wants_min, V> range = ranges<wants_min>(panel);
-        const V zero = broadcast<V>(C(0));
-        const double t = panel.scaling.temperature;
-        // (max - min) / T of all rows
-        const double spread =
-            static_cast<double>(reduce_max(max(sub(range.max, range.min), zero))) / t;
-        const int binades =
-            (sizeof(C) == 4 ? 70 : 800) - binade(static_cast<double>(panel.n)) - 1;
-        const bool shallow = spread * log2_e <= binades;
-        const double size = static_cast<double>(reduce_max(max(range.max, sub(zero, range.max))));
-        if (t == 1 && size <= exp_limit)
-            write(panel, exponentials<Argument::plain>(panel, range.max), shallow);
-        else
-            write(panel, exponentials<Argument::far>(panel, range.max), shallow);
-    }
-
-private:
-    template <class P>
-    static INLINE void write(const P &panel, const PanelStats<typename P::V> &stats,
-                             bool shallow) {
-        using C = typename P::C;
-        using V = typename P::V;
-        const auto factor = reciprocals(stats.sum);
-        if (shallow && stats.all_regular) {
-            const Limbs<V> by(factor, 0);
-            write_panel(panel, [&](V e) INLINE_LAMBDA { return scaled(e, by.hi, by.lo); });
-        } else {
-            const Limbs<V> by(factor, lift_bits<C>);
-            const V zero = broadcast<V>(C(0)), nan = broadcast<V>(not_a_number<C>);
-            write_panel(panel, [&](V e) INLINE_LAMBDA {
-                return choose(stats.irregular, zero, lowered(scaled(e, by.hi, by.lo)), nan);
-            });
-        }
-    }
-    // As Factor has them.
-    template <class V> struct Limbs {
-        V hi, lo;
-        INLINE Limbs(Doubles<V> factor, int exponent) {
-            const auto h = times(factor, power_of_two(exponent));
-            hi = from_doubles<V>(h);
-            lo = from_doubles<V>(sub(h, to_doubles(hi)));
-        }
-        INLINE Limbs(Pairs<V> factor, int exponent)
-            : hi(times(factor.high, power_of_two(exponent))),
-              lo(times(factor.low, power_of_two(exponent))) {}
-    };
-};
-
-// One op over rows that lie side by side.
-template <class Op, class C> bool each_panel(const Rows &rows) noexcept {
-    const double t = *rows.temperature;
-    if (!is_moderate<C>(t))
-        return false;
-    using Wide = Vec<C, panel_lanes<C>>;
-    using Narrow = Vec<C, sum_lanes<C>>;
-    const auto scaling = scaling_for(t, C());
-    const C *x = static_cast<const C *>(rows.x);
-    C *y = static_cast<C *>(rows.y), *scratch = static_cast<C *>(rows.scratch);
-    const auto panel = [&](auto zero, std::size_t at, auto part) INLINE_LAMBDA {
-        using V = decltype(zero);
-        const Side<C> result{y + at, rows.y_stride_bytes};
-        const Side<C> kept{scratch, static_cast<std::ptrdiff_t>(V::lanes * sizeof(C))};
-        const bool streams =
-            rows.stream && (reinterpret_cast<std::uintptr_t>(y + at) |
-                            static_cast<std::uintptr_t>(rows.y_stride_bytes)) % 64 == 0;
-        Op::run(Panel<V, decltype(part)>{{x + at, rows.x_stride_bytes},
-                                         scratch ? kept : result,
-                                         result,
-                                         rows.length,
-                                         part,
-                                         scratch != nullptr,
-                                         streams,
-                                         scaling});
-    };
-    const std::size_t whole = rows.count - rows.count % Wide::lanes;
-    for (std::size_t i = 0; i < whole; i += Wide::lanes)
-        panel(Wide{}, i, Whole{});
-    for (std::size_t i = whole; i < rows.count; i += Narrow::lanes) {
-        const std::size_t left = rows.count - i;
-        panel(Narrow{}, i, Tail{left < Narrow::lanes ? left : Narrow::lanes});
-    }
-    if (rows.stream)
-        stream_fence();
-    return true;
+// sum = total of exp(x / T) * 2^(bias - shift) of each row, as Stats has it of one.
+template <Argument argument, bool keeps, class P, class Others>
+INLINE void exponentials(const P &panel, const ScalarsOf<P> &rows, LaneSums<typename P::V> &sums,
+                         Others &company) {
+    using V = typename P::V;
+    const Exp<typename P::C, argument, false, V> exp(
+        panel.scaling, argument == Argument::far ? load<V>(rows.origin) : V(), load<V>(rows.offset),
+        load<V>(rows.lowest), V());
+    sum_up<keeps>(panel, sums, company, exp);
 }
 
+// v is a number in no lane that is NaN.
+template <class V> INLINE bool any_nan(V v) {
+    return reduce_max(choose(v, v, broadcast<V>(0), broadcast<V>(1))) != 0;
+}
+
+template <int N> INLINE void store_limbs(Vec<double, N> factor, float *hi, float *lo) {
+    const auto high = narrow(factor);
+    store(hi, high);
+    store(lo, narrow(sub(factor, widen(high))));
+}
+template <class V> INLINE void store_limbs(Pairs<V> factor, double *hi, double *lo) {
+    store(hi, factor.high);
+    store(lo, factor.low);
+}
+
+// The reciprocals of the sums, as Factor has them. A sum is NaN where Stats is not regular.
+template <class P>
+INLINE void invert(const P &, const LaneSums<typename P::V> &sums, ScalarsOf<P> &rows) {
+    using C = typename P::C;
+    using V = Vec<C, native_lanes<C>>;
+    using D = Doubles<V>;
+    constexpr int lanes = P::V::lanes;
+    D all = broadcast<D>(0);
+    for (int k = 0; k < lanes; k += V::lanes) {
+        const Reals<V> sum = sums.total(k);
+        all = add(all, highs(sum));
+        store_limbs(reciprocals(sum), rows.hi + k, rows.lo + k);
+    }
+    rows.regular = !any_nan(all);
+    if (rows.regular && rows.shallow)
+        return;
+    for (int k = 0; k < lanes; k += V::lanes) {
+        const V hi = load<V>(rows.hi + k), up = broadcast<V>(static_cast<C>(
+                                               power_of_two(lift_bits<C>)));
+        store(rows.irregular + k, choose(hi, hi, broadcast<V>(0), broadcast<V>(1)));
+        store(rows.hi + k, mul(hi, up));
+        store(rows.lo + k, mul(load<V>(rows.lo + k), up));
+    }
+}
 } // namespace
 } // namespace softlane::SOFTLANE_ISA

@@ -3,7 +3,7 @@
 #pragma once
 #include "rows/backward.hpp"
 #include "rows/loss_gradients.hpp"
-#include "rows/panel.hpp"
+#include "rows/panel_ops.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {

@@ -206,6 +206,7 @@ INLINE F64 lowered(F64 y) {
                              _mm256_cmp_pd(y.r, limit, _CMP_LT_OQ))};
 }
 
+INLINE F64 native_load_doubles(const float *p) { return {_mm256_cvtps_pd(_mm_loadu_ps(p))}; }
 INLINE Vec<double, 8> widen(F32 v) {
     return {{_mm256_cvtps_pd(_mm256_castps256_ps128(v.r))},
             {_mm256_cvtps_pd(_mm256_extractf128_ps(v.r, 1))}};

@@ -180,6 +180,7 @@ INLINE F64 lowered(F64 y) {
     return {_mm512_castsi512_pd(_mm512_mask_blend_epi64(is_tiny, normal, tiny))};
 }
 
+INLINE F64 native_load_doubles(const float *p) { return {_mm512_cvtps_pd(_mm256_loadu_ps(p))}; }
 INLINE Vec<double, 16> widen(F32 v) {
     return {{_mm512_cvtps_pd(_mm512_castps512_ps256(v.r))},
             {_mm512_cvtps_pd(_mm512_extractf32x8_ps(v.r, 1))}};

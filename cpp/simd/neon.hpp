@@ -180,6 +180,7 @@ INLINE F64 add_to_exponent(F64 t, F64 z) {
 INLINE F32 lowered(F32 y) { return {vmulq_n_f32(y.r, 0x1p-100f)}; }
 INLINE F64 lowered(F64 y) { return {vmulq_n_f64(y.r, 0x1p-200)}; }
 
+INLINE F64 native_load_doubles(const float *p) { return {vcvt_f64_f32(vld1_f32(p))}; }
 INLINE Vec<double, 4> widen(F32 v) {
     return {{vcvt_f64_f32(vget_low_f32(v.r))}, {vcvt_high_f64_f32(v.r)}};
 }

@@ -120,6 +120,9 @@ INLINE F64 lowered(F64 y) {
         [&](int i) INLINE_LAMBDA { return lowered_lane(y.r[i], std::uint64_t{1} << 52); });
 }
 
+INLINE F64 native_load_doubles(const float *p) {
+    return lanes_of<F64>([&](int i) INLINE_LAMBDA { return static_cast<double>(p[i]); });
+}
 INLINE Vec<double, 4> widen(F32 v) {
     Vec<double, 4> y;
     for (int i = 0; i < 2; ++i) {
