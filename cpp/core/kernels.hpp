@@ -31,10 +31,16 @@ struct Rows {
     double *extra;                     // of a row: its z-loss, the sign of its sum; or null
     std::ptrdiff_t row_stride;         // (elements) of labels, results and extra
     const LossOptions *loss;
+    std::ptrdiff_t x_stride_bytes, y_stride_bytes; // panels: between the elements of a row,
+    void *scratch; // and 2 * length * panel_bytes bytes, aligned to 64; or null: y serves
     bool stream; // y is larger than the caches: its lines need not stay in them
 };
 
 using RowsFn = void (*)(const Rows &) noexcept;
+
+// The same of rows that lie side by side, their elements apart: false, and nothing is written, where
+// the rows' temperature is one that it does not serve.
+using PanelsFn = bool (*)(const Rows &) noexcept;
 
 // n elements from one stored type to another; a narrowing rounds to nearest even.
 using ConvertFn = void (*)(const void *from, void *to, std::size_t n) noexcept;
@@ -113,9 +119,13 @@ struct VecFns {
 constexpr std::size_t lanes_f32 = 16;
 constexpr std::size_t lanes_f64 = 8;
 
+// An element of as many rows as a panel has at most.
+constexpr std::size_t panel_bytes = 256;
+
 struct KernelTable {
     const char *isa;
     RowsFn rows[op_count][2];                    // of floats, of doubles
+    PanelsFn panels[op_count][2];                // or null
     ConvertFn convert[dtype_count][dtype_count]; // [from][to]
     ExpFns exp;
     LogFns log;

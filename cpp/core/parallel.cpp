@@ -38,10 +38,12 @@ Split split(const Plan &plan, int threads) {
     const std::size_t size = plan.rows * plan.length;
     if (threads <= 1 || size < parallel_elements)
         return split;
-    // Whole tiles, and a number that fits a part's.
+    // Whole tiles or panels, and a number that fits a part's.
     std::size_t rows = std::max(chunk_elements / plan.length, plan.rows / 0x7fffffff + 1);
-    if (!plan.direct)
-        rows = (rows + plan.tile_rows - 1) / plan.tile_rows * plan.tile_rows;
+    const std::size_t unit = plan.panels ? panel_bytes / dtype_size[static_cast<int>(DType::f32)]
+                             : plan.direct ? 1
+                                           : plan.tile_rows;
+    rows = (rows + unit - 1) / unit * unit;
     std::size_t most = std::min(static_cast<std::size_t>(threads), size / elements_per_thread);
     most = std::min(most, (plan.rows + rows - 1) / rows);
     if (plan.workspace_bytes != 0)

@@ -16,6 +16,9 @@ namespace {
 constexpr std::size_t largest_tile_bytes = 128 * 1024;
 constexpr std::size_t largest_converted_bytes = 16 * 1024;
 constexpr std::size_t most_tile_rows = 64;
+// Fewer rows side by side are packed, for fear of empty lanes.
+constexpr std::size_t least_panel_rows = 3;
+constexpr std::size_t largest_scratch_bytes = 512 * 1024;
 
 // Drops loops of extent 1 and joins neighbours that a single stride describes; leaves at least one
 // loop.
@@ -84,7 +87,17 @@ Plan make_plan(const Problem &given) {
     }
     plan.direct = plain && same;
     plan.converted = plain && !same;
-    plan.stream = plan.direct && p.array[y_stream].data != nullptr &&
+    const Loop &rows = p.outer[p.outer_count - 1];
+    plan.panels = !plan.direct && same && !p.where && p.inner_count == 1 &&
+                  rows.extent >= least_panel_rows && rows.stride[temperature_stream] == 0;
+    for (const Array &array : p.array) {
+        const int k = static_cast<int>(&array - p.array);
+        if (array.data)
+            plan.panels = plan.panels && !array.swapped &&
+                          rows.stride[k] == static_cast<std::ptrdiff_t>(
+                                                dtype_size[static_cast<int>(array.dtype)]);
+    }
+    plan.stream = (plan.direct || plan.panels) && p.array[y_stream].data != nullptr &&
                   plan.rows * plan.length >=
                       streaming_bytes() / dtype_size[static_cast<int>(plan.kernel_dtype)];
     plan.release_gil = plan.rows * plan.length >= release_gil_elements;
@@ -103,6 +116,9 @@ Plan make_plan(const Problem &given) {
             std::min(along, plan.length < 16 ? fitting : std::min(fitting, most_tile_rows));
         plan.tile_bytes = (plan.tile_rows * row_bytes + 63) / 64 * 64;
         plan.workspace_bytes = static_cast<std::size_t>(plan.tile_count) * plan.tile_bytes;
+        plan.scratch = plan.length <= largest_scratch_bytes / (2 * panel_bytes);
+        if (plan.panels && plan.scratch)
+            plan.workspace_bytes = std::max(plan.workspace_bytes, 2 * plan.length * 320 + 4096);
     }
     return plan;
 }

@@ -51,6 +51,8 @@ struct Plan {
     std::size_t length = 0;          // of a row; 0: nothing to do
     DType kernel_dtype{};            // f32 or f64: what the kernel reads and writes
     bool direct = false;             // the kernel works on the arrays themselves
+    bool panels = false;             // rows lie side by side, each element's in one run
+    bool scratch = false;            // of panels: exponentials are kept in the workspace
     bool converted = false;          // or it could, but for their type
     std::size_t tile_rows = 1;       // otherwise: rows packed at a time
     std::size_t tile_bytes = 0;      // of one tile

@@ -61,9 +61,8 @@ struct Lines {
     std::ptrdiff_t row_stride_bytes;
 };
 
-void call_kernel(const Plan &plan, const KernelTable &table,
-                 const std::ptrdiff_t (&at)[stream_count], const Loop &rows, std::size_t count,
-                 const Lines (&lines)[array_count]) {
+Rows batch_of(const Plan &plan, const std::ptrdiff_t (&at)[stream_count], const Loop &rows,
+              std::size_t count, const Lines (&lines)[array_count]) {
     const Problem &p = plan.problem;
     auto of_row = [&](auto *base) { return base ? base + at[row_stream] : nullptr; };
     Rows batch{};
@@ -83,8 +82,36 @@ void call_kernel(const Plan &plan, const KernelTable &table,
     batch.row_stride = rows.stride[row_stream];
     batch.loss = p.loss;
     batch.stream = plan.stream;
+    return batch;
+}
+
+void call_kernel(const Plan &plan, const KernelTable &table,
+                 const std::ptrdiff_t (&at)[stream_count], const Loop &rows, std::size_t count,
+                 const Lines (&lines)[array_count]) {
+    const Problem &p = plan.problem;
+    const Rows batch = batch_of(plan, at, rows, count, lines);
     const FpEnvironment environment(p.keep_subnormals ? Subnormals::keep : Subnormals::flush);
     table.rows[static_cast<int>(p.op)][plan.kernel_dtype == DType::f64](batch);
+}
+
+// Rows side by side, in the arrays themselves; whether the kernel serves them.
+bool call_panels(const Plan &plan, const KernelTable &table,
+                 const std::ptrdiff_t (&at)[stream_count], const Loop &rows, std::size_t count,
+                 char *scratch) {
+    const Problem &p = plan.problem;
+    const PanelsFn panels =
+        table.panels[static_cast<int>(p.op)][plan.kernel_dtype == DType::f64];
+    if (panels == nullptr)
+        return false;
+    Lines lines[array_count];
+    for (int k = 0; k < array_count; ++k)
+        lines[k] = {p.array[k].data ? p.array[k].data + at[k] : nullptr, rows.stride[k]};
+    Rows batch = batch_of(plan, at, rows, count, lines);
+    batch.x_stride_bytes = p.inner[0].stride[x_stream];
+    batch.y_stride_bytes = p.inner[0].stride[y_stream];
+    batch.scratch = plan.scratch ? scratch : nullptr;
+    const FpEnvironment environment(p.keep_subnormals ? Subnormals::keep : Subnormals::flush);
+    return panels(batch);
 }
 
 struct Tiles {
@@ -222,6 +249,8 @@ void run_rows(const Plan &plan, const KernelTable &table, char *workspace, std::
             call_kernel(plan, table, at.at, rows, extent, lines);
             continue;
         }
+        if (plan.panels && call_panels(plan, table, at.at, rows, extent, workspace))
+            continue;
         for (std::size_t done = 0; done < extent; done += plan.tile_rows) {
             const std::size_t count = std::min(plan.tile_rows, extent - done);
             tiles.run(at.at, rows, count);

@@ -49,7 +49,8 @@ template <> struct ExpKernel<double> {
 constexpr double log2_e = 0x1.71547652b82fep+0;
 constexpr double ln_2 = 0x1.62e42fefa39efp-1;
 
-enum class Argument { plain, scaled, careful }; // T = 1; any moderate T; see above
+// T = 1; any moderate T; that and an origin to be subtracted first; see above
+enum class Argument { plain, scaled, far, careful };
 
 INLINE double nearest_integer(double v) { return (v + 0x1.8p52) - 0x1.8p52; }
 INLINE double magnitude(double v) { return v < 0 ? -v : v; }
@@ -121,32 +122,41 @@ template <class C> INLINE Careful<C> careful_for(double t, C max) {
     return {direct ? C(0) : max, static_cast<C>(power_of_two(-exponent / 2)), mantissa};
 }
 
+// The constants of one row, or of the rows in the lanes of a vector.
+template <class V> INLINE V in_lanes(typename V::Scalar s) { return broadcast<V>(s); }
+template <class V> INLINE V in_lanes(V v) { return v; }
+
 // V -> scale * exp(x / T) * 2^(bias - shift), for vectors of any number of lanes. Capped: what is
-// above `top` counts as `top`.
-template <class C, Argument argument, bool capped = false> struct Exp {
+// above `top` counts as `top`. L: C, or the vector whose lanes are rows.
+template <class C, Argument argument, bool capped = false, class L = C> struct Exp {
     using Constants = ExpConstants<C>;
+    static constexpr double round = sizeof(C) == 4 ? 0x1.8p23 : 0x1.8p52;
     Scaling<C> scaling;
-    Careful<C> careful;
-    C offset, lowest, top;
+    L origin;
+    C factor = 1; // of Argument::careful
+    L offset, lowest, top;
     Table<C> table{Constants::table};
 
     INLINE Exp(const Scaling<C> &s, const Careful<C> &c, double shift, C highest = 0)
-        : scaling(s), careful(c), top(highest) {
-        constexpr double round = sizeof(C) == 4 ? 0x1.8p23 : 0x1.8p52;
+        : scaling(s), origin(c.origin), factor(c.factor), top(highest) {
         offset = static_cast<C>(round - exp_table_size * (shift - ExpKernel<C>::bias));
         lowest = static_cast<C>((shift - ExpKernel<C>::clamp_bits) * ln_2 * scaling.temperature);
     }
+    INLINE Exp(const Scaling<C> &s, L row_origin, L row_offset, L row_lowest, L row_top)
+        : scaling(s), origin(row_origin), offset(row_offset), lowest(row_lowest), top(row_top) {}
 
     template <class V> EXP_INLINE V operator()(V x) const {
         if constexpr (capped)
-            x = min(broadcast<V>(top), x); // in this order, here and below, NaN stays
-        if constexpr (argument == Argument::careful) {
-            const V factor = broadcast<V>(careful.factor);
-            x = mul(mul(sub(x, broadcast<V>(careful.origin)), factor), factor);
+            x = min(in_lanes<V>(top), x); // in this order, here and below, NaN stays
+        if constexpr (argument == Argument::far) {
+            x = sub(x, in_lanes<V>(origin));
+        } else if constexpr (argument == Argument::careful) {
+            x = sub(x, in_lanes<V>(origin));
+            x = mul(mul(x, broadcast<V>(factor)), broadcast<V>(factor));
         }
-        x = max(broadcast<V>(lowest), x);
-        const V z = mul_add(x, broadcast<V>(scaling.steps_per_unit), broadcast<V>(offset));
-        V r = sub_product(x, sub(z, broadcast<V>(offset)), broadcast<V>(scaling.step_hi),
+        x = max(in_lanes<V>(lowest), x);
+        const V z = mul_add(x, broadcast<V>(scaling.steps_per_unit), in_lanes<V>(offset));
+        V r = sub_product(x, sub(z, in_lanes<V>(offset)), broadcast<V>(scaling.step_hi),
                           broadcast<V>(scaling.step_lo));
         if constexpr (argument != Argument::plain)
             r = mul(r, broadcast<V>(scaling.inverse));

@@ -3,6 +3,7 @@
 #pragma once
 #include "rows/backward.hpp"
 #include "rows/loss_gradients.hpp"
+#include "rows/panel_ops.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
@@ -140,6 +141,12 @@ void exp_real_only(const double *z, double *upper, double *lower, std::size_t n)
 #define SOFTLANE_EACH_DTYPE(f, ...)                                                                \
     {f<__VA_ARGS__, half>, f<__VA_ARGS__, bfloat16>, f<__VA_ARGS__, float>, f<__VA_ARGS__, double>}
 
+#ifdef SOFTLANE_NO_PANELS // levels whose registers are too few or too narrow for them
+template <class Op, class C> constexpr PanelsFn panels = nullptr;
+#else
+template <class Op, class C> constexpr PanelsFn panels = each_panel<Op, C>;
+#endif
+
 constexpr KernelTable make_table(const char *isa) {
     return {isa,
             {{each_row<Softmax, float>, each_row<Softmax, double>}, // in the order of Op
@@ -149,6 +156,7 @@ constexpr KernelTable make_table(const char *isa) {
              {each_gradient<LogSoftmaxBackward, float>, each_gradient<LogSoftmaxBackward, double>},
              {each_row<CrossEntropy, float>, each_row<CrossEntropy, double>},
              {each_row<CrossEntropyWithGrad, float>, each_row<CrossEntropyWithGrad, double>}},
+            {{panels<SoftmaxPanel, float>, panels<SoftmaxPanel, double>}}, // likewise
             {SOFTLANE_EACH_DTYPE(convert, half), SOFTLANE_EACH_DTYPE(convert, bfloat16),
              SOFTLANE_EACH_DTYPE(convert, float), SOFTLANE_EACH_DTYPE(convert, double)},
             {exp_only<float>, exp_only<double>, exp_facts<float>, exp_facts<double>},

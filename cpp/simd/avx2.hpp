@@ -126,6 +126,8 @@ INLINE F32 sub(F32 a, F32 b) { return {_mm256_sub_ps(a.r, b.r)}; }
 INLINE F64 sub(F64 a, F64 b) { return {_mm256_sub_pd(a.r, b.r)}; }
 INLINE F32 mul(F32 a, F32 b) { return {_mm256_mul_ps(a.r, b.r)}; }
 INLINE F64 mul(F64 a, F64 b) { return {_mm256_mul_pd(a.r, b.r)}; }
+INLINE F32 div(F32 a, F32 b) { return {_mm256_div_ps(a.r, b.r)}; }
+INLINE F64 div(F64 a, F64 b) { return {_mm256_div_pd(a.r, b.r)}; }
 INLINE F32 max(F32 a, F32 b) { return {_mm256_max_ps(a.r, b.r)}; }
 INLINE F64 max(F64 a, F64 b) { return {_mm256_max_pd(a.r, b.r)}; }
 INLINE F32 min(F32 a, F32 b) { return {_mm256_min_ps(a.r, b.r)}; }
@@ -156,6 +158,13 @@ INLINE F32 zero_where_at_most(F32 v, F32 a, F32 b) {
 }
 INLINE F64 zero_where_at_most(F64 v, F64 a, F64 b) {
     return {_mm256_and_pd(_mm256_cmp_pd(a.r, b.r, _CMP_NLE_UQ), v.r)};
+}
+
+INLINE F32 choose(F32 a, F32 b, F32 v, F32 w) {
+    return {_mm256_blendv_ps(w.r, v.r, _mm256_cmp_ps(a.r, b.r, _CMP_LE_OQ))};
+}
+INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) {
+    return {_mm256_blendv_pd(w.r, v.r, _mm256_cmp_pd(a.r, b.r, _CMP_LE_OQ))};
 }
 
 INLINE F32 lookup(const Table<float> &table, F32 z) {
@@ -197,6 +206,7 @@ INLINE F64 lowered(F64 y) {
                              _mm256_cmp_pd(y.r, limit, _CMP_LT_OQ))};
 }
 
+INLINE F64 native_load_doubles(const float *p) { return {_mm256_cvtps_pd(_mm_loadu_ps(p))}; }
 INLINE Vec<double, 8> widen(F32 v) {
     return {{_mm256_cvtps_pd(_mm256_castps256_ps128(v.r))},
             {_mm256_cvtps_pd(_mm256_extractf128_ps(v.r, 1))}};

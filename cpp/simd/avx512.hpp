@@ -105,6 +105,8 @@ INLINE F32 sub(F32 a, F32 b) { return {_mm512_sub_ps(a.r, b.r)}; }
 INLINE F64 sub(F64 a, F64 b) { return {_mm512_sub_pd(a.r, b.r)}; }
 INLINE F32 mul(F32 a, F32 b) { return {_mm512_mul_ps(a.r, b.r)}; }
 INLINE F64 mul(F64 a, F64 b) { return {_mm512_mul_pd(a.r, b.r)}; }
+INLINE F32 div(F32 a, F32 b) { return {_mm512_div_ps(a.r, b.r)}; }
+INLINE F64 div(F64 a, F64 b) { return {_mm512_div_pd(a.r, b.r)}; }
 INLINE F32 max(F32 a, F32 b) { return {_mm512_max_ps(a.r, b.r)}; }
 INLINE F64 max(F64 a, F64 b) { return {_mm512_max_pd(a.r, b.r)}; }
 INLINE F32 min(F32 a, F32 b) { return {_mm512_min_ps(a.r, b.r)}; }
@@ -135,6 +137,13 @@ INLINE F32 zero_where_at_most(F32 v, F32 a, F32 b) {
 }
 INLINE F64 zero_where_at_most(F64 v, F64 a, F64 b) {
     return {_mm512_maskz_mov_pd(_mm512_cmp_pd_mask(a.r, b.r, _CMP_NLE_UQ), v.r)};
+}
+
+INLINE F32 choose(F32 a, F32 b, F32 v, F32 w) {
+    return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.r, b.r, _CMP_LE_OQ), w.r, v.r)};
+}
+INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) {
+    return {_mm512_mask_blend_pd(_mm512_cmp_pd_mask(a.r, b.r, _CMP_LE_OQ), w.r, v.r)};
 }
 
 INLINE F32 lookup(const Table<float> &table, F32 z) {
@@ -171,6 +180,7 @@ INLINE F64 lowered(F64 y) {
     return {_mm512_castsi512_pd(_mm512_mask_blend_epi64(is_tiny, normal, tiny))};
 }
 
+INLINE F64 native_load_doubles(const float *p) { return {_mm512_cvtps_pd(_mm256_loadu_ps(p))}; }
 INLINE Vec<double, 16> widen(F32 v) {
     return {{_mm512_cvtps_pd(_mm512_castps512_ps256(v.r))},
             {_mm512_cvtps_pd(_mm512_extractf32x8_ps(v.r, 1))}};

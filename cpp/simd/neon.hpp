@@ -116,6 +116,8 @@ INLINE F32 sub(F32 a, F32 b) { return {vsubq_f32(a.r, b.r)}; }
 INLINE F64 sub(F64 a, F64 b) { return {vsubq_f64(a.r, b.r)}; }
 INLINE F32 mul(F32 a, F32 b) { return {vmulq_f32(a.r, b.r)}; }
 INLINE F64 mul(F64 a, F64 b) { return {vmulq_f64(a.r, b.r)}; }
+INLINE F32 div(F32 a, F32 b) { return {vdivq_f32(a.r, b.r)}; }
+INLINE F64 div(F64 a, F64 b) { return {vdivq_f64(a.r, b.r)}; }
 // fmax has other rules for NaN and zeros than the contract.
 INLINE F32 max(F32 a, F32 b) { return {vbslq_f32(vcgtq_f32(a.r, b.r), a.r, b.r)}; }
 INLINE F64 max(F64 a, F64 b) { return {vbslq_f64(vcgtq_f64(a.r, b.r), a.r, b.r)}; }
@@ -146,6 +148,12 @@ INLINE F64 zero_where_at_most(F64 v, F64 a, F64 b) {
     const uint64x2_t bits = vreinterpretq_u64_f64(v.r);
     return {vreinterpretq_f64_u64(vbicq_u64(bits, vcleq_f64(a.r, b.r)))};
 }
+INLINE F32 choose(F32 a, F32 b, F32 v, F32 w) {
+    return {vbslq_f32(vcleq_f32(a.r, b.r), v.r, w.r)};
+}
+INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) {
+    return {vbslq_f64(vcleq_f64(a.r, b.r), v.r, w.r)};
+}
 
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     const uint32x4_t k = vandq_u32(vreinterpretq_u32_f32(z.r), vdupq_n_u32(7));
@@ -172,6 +180,7 @@ INLINE F64 add_to_exponent(F64 t, F64 z) {
 INLINE F32 lowered(F32 y) { return {vmulq_n_f32(y.r, 0x1p-100f)}; }
 INLINE F64 lowered(F64 y) { return {vmulq_n_f64(y.r, 0x1p-200)}; }
 
+INLINE F64 native_load_doubles(const float *p) { return {vcvt_f64_f32(vld1_f32(p))}; }
 INLINE Vec<double, 4> widen(F32 v) {
     return {{vcvt_f64_f32(vget_low_f32(v.r))}, {vcvt_high_f64_f32(v.r)}};
 }

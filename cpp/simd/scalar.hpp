@@ -9,6 +9,7 @@ namespace softlane::SOFTLANE_ISA {
 namespace {
 
 template <> constexpr int native_lanes<float> = 4;
+#define SOFTLANE_NO_PANELS
 constexpr int exp_unroll = 1; // vectors of 16 (8) lanes that the exponential works on at a time
 template <> constexpr int native_lanes<double> = 2;
 template <> struct Vec<float, 4> {
@@ -79,12 +80,16 @@ INLINE F32 sub(F32 a, F32 b) { return {a.r - b.r}; }
 INLINE F64 sub(F64 a, F64 b) { return {a.r - b.r}; }
 INLINE F32 mul(F32 a, F32 b) { return {a.r * b.r}; }
 INLINE F64 mul(F64 a, F64 b) { return {a.r * b.r}; }
+INLINE F32 div(F32 a, F32 b) { return {a.r / b.r}; }
+INLINE F64 div(F64 a, F64 b) { return {a.r / b.r}; }
 INLINE F32 max(F32 a, F32 b) { return {a.r > b.r ? a.r : b.r}; }
 INLINE F64 max(F64 a, F64 b) { return {a.r > b.r ? a.r : b.r}; }
 INLINE F32 min(F32 a, F32 b) { return {a.r < b.r ? a.r : b.r}; }
 INLINE F64 min(F64 a, F64 b) { return {a.r < b.r ? a.r : b.r}; }
 INLINE F32 zero_where_at_most(F32 v, F32 a, F32 b) { return {a.r <= b.r ? decltype(v.r){} : v.r}; }
 INLINE F64 zero_where_at_most(F64 v, F64 a, F64 b) { return {a.r <= b.r ? decltype(v.r){} : v.r}; }
+INLINE F32 choose(F32 a, F32 b, F32 v, F32 w) { return {a.r <= b.r ? v.r : w.r}; }
+INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) { return {a.r <= b.r ? v.r : w.r}; }
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     return lanes_of<F32>([&](int i) INLINE_LAMBDA { return table[bits_of(z.r[i]) & 7]; });
 }
@@ -115,6 +120,9 @@ INLINE F64 lowered(F64 y) {
         [&](int i) INLINE_LAMBDA { return lowered_lane(y.r[i], std::uint64_t{1} << 52); });
 }
 
+INLINE F64 native_load_doubles(const float *p) {
+    return lanes_of<F64>([&](int i) INLINE_LAMBDA { return static_cast<double>(p[i]); });
+}
 INLINE Vec<double, 4> widen(F32 v) {
     Vec<double, 4> y;
     for (int i = 0; i < 2; ++i) {

@@ -11,6 +11,7 @@ namespace softlane::SOFTLANE_ISA {
 namespace {
 
 template <> constexpr int native_lanes<float> = 4;
+#define SOFTLANE_NO_PANELS
 constexpr int exp_unroll = 1; // vectors of 16 (8) lanes that the exponential works on at a time
 template <> constexpr int native_lanes<double> = 2;
 template <> struct Vec<float, 4> {
@@ -78,6 +79,8 @@ INLINE F32 sub(F32 a, F32 b) { return {_mm_sub_ps(a.r, b.r)}; }
 INLINE F64 sub(F64 a, F64 b) { return {_mm_sub_pd(a.r, b.r)}; }
 INLINE F32 mul(F32 a, F32 b) { return {_mm_mul_ps(a.r, b.r)}; }
 INLINE F64 mul(F64 a, F64 b) { return {_mm_mul_pd(a.r, b.r)}; }
+INLINE F32 div(F32 a, F32 b) { return {_mm_div_ps(a.r, b.r)}; }
+INLINE F64 div(F64 a, F64 b) { return {_mm_div_pd(a.r, b.r)}; }
 INLINE F32 max(F32 a, F32 b) { return {_mm_max_ps(a.r, b.r)}; }
 INLINE F64 max(F64 a, F64 b) { return {_mm_max_pd(a.r, b.r)}; }
 
@@ -89,6 +92,14 @@ INLINE F32 zero_where_at_most(F32 v, F32 a, F32 b) {
 }
 INLINE F64 zero_where_at_most(F64 v, F64 a, F64 b) {
     return {_mm_and_pd(_mm_cmpnle_pd(a.r, b.r), v.r)};
+}
+INLINE F32 choose(F32 a, F32 b, F32 v, F32 w) {
+    const __m128 mask = _mm_cmple_ps(a.r, b.r);
+    return {_mm_or_ps(_mm_and_ps(mask, v.r), _mm_andnot_ps(mask, w.r))};
+}
+INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) {
+    const __m128d mask = _mm_cmple_pd(a.r, b.r);
+    return {_mm_or_pd(_mm_and_pd(mask, v.r), _mm_andnot_pd(mask, w.r))};
 }
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     alignas(16) std::uint32_t k[4];
@@ -132,6 +143,10 @@ INLINE F64 lowered(F64 y) {
         _mm_or_si128(_mm_and_si128(is_tiny, tiny), _mm_andnot_si128(is_tiny, normal)))};
 }
 
+INLINE F64 native_load_doubles(const float *p) {
+    return {_mm_cvtps_pd(
+        _mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(p))))};
+}
 INLINE Vec<double, 4> widen(F32 v) {
     return {{_mm_cvtps_pd(v.r)}, {_mm_cvtps_pd(_mm_movehl_ps(v.r, v.r))}};
 }

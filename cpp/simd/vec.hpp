@@ -13,7 +13,7 @@
 //   store_part(p, v, n)        the first n; p[n] and on is not written
 //   stream(p, v)               store() past the caches, p on a multiple of 64 bytes; visible to
 //                              other threads after stream_fence()
-//   add, sub, mul              a + b, a - b, a * b
+//   add, sub, mul, div         a + b, a - b, a * b, a / b
 //   mul_add(a, b, c)           a * b + c: one rounding with FMA, two without
 //   max(a, b)                  a > b ? a : b; so NaN in either gives b, and so do two zeros
 //   min(a, b)                  a < b ? a : b
@@ -29,6 +29,7 @@
 //   product_rest(a, b)         a * b - mul(a, b), exactly, where neither underflows, nor overflows
 //                              or is beyond 2^970 (doubles)
 //   zero_where_at_most(v, a, b)  a <= b ? +0 : v; so NaN in a or b leaves v
+//   choose(a, b, v, w)         a <= b ? v : w, bit by bit; so NaN in a or b gives w
 //   widen(v), narrow(v)        float to double, exactly; double to float
 //   reduce_max(v)              the largest lane; no lane is NaN
 //   reduce_second(v, w, m)     for w <= v lane by lane and m = reduce_max(v): the largest of all
@@ -109,6 +110,9 @@ template <class T, int N> INLINE Vec<T, N> sub(Vec<T, N> a, Vec<T, N> b) {
 template <class T, int N> INLINE Vec<T, N> mul(Vec<T, N> a, Vec<T, N> b) {
     return {mul(a.low, b.low), mul(a.high, b.high)};
 }
+template <class T, int N> INLINE Vec<T, N> div(Vec<T, N> a, Vec<T, N> b) {
+    return {div(a.low, b.low), div(a.high, b.high)};
+}
 template <class T, int N> INLINE Vec<T, N> max(Vec<T, N> a, Vec<T, N> b) {
     return {max(a.low, b.low), max(a.high, b.high)};
 }
@@ -121,6 +125,10 @@ template <class T, int N> INLINE Vec<T, N> product_rest(Vec<T, N> a, Vec<T, N> b
 template <class T, int N>
 INLINE Vec<T, N> zero_where_at_most(Vec<T, N> v, Vec<T, N> a, Vec<T, N> b) {
     return {zero_where_at_most(v.low, a.low, b.low), zero_where_at_most(v.high, a.high, b.high)};
+}
+template <class T, int N>
+INLINE Vec<T, N> choose(Vec<T, N> a, Vec<T, N> b, Vec<T, N> v, Vec<T, N> w) {
+    return {choose(a.low, b.low, v.low, w.low), choose(a.high, b.high, v.high, w.high)};
 }
 template <class T, int N> INLINE Vec<T, N> lowered(Vec<T, N> y) {
     return {lowered(y.low), lowered(y.high)};

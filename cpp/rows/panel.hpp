@@ -1,0 +1,342 @@
+// Panels: rows that lie side by side, one in each lane of a vector, element i of all of them in one
+// run of memory. No sum crosses the lanes; every bit is that of the row engine, whose order of
+// additions the lanes keep: element i of a row counts as in its lane i mod L there.
+#pragma once
+#include "core/kernels.hpp"
+#include "rows/log.hpp"
+#include "rows/write.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+// The rows of one panel: as many as the exponential works on at a time.
+template <class C> constexpr int panel_lanes = exp_unroll * sum_lanes<C>;
+
+// Where the elements of a panel's first row are; those of the others follow.
+template <class E> struct Side {
+    E *data = nullptr;
+    std::ptrdiff_t stride_bytes = 0;
+
+    INLINE E *at(std::size_t i) const {
+        const char *base = reinterpret_cast<const char *>(data);
+        return const_cast<E *>(
+            reinterpret_cast<const E *>(base + static_cast<std::ptrdiff_t>(i) * stride_bytes));
+    }
+    INLINE Side right(std::ptrdiff_t lanes) const { return {data + lanes, stride_bytes}; }
+};
+
+// `part`: Whole, or a Tail where fewer rows than lanes are left.
+template <class V_, class Part_> struct Panel {
+    using V = V_;
+    using Part = Part_;
+    using C = typename V::Scalar;
+    Side<const C> x; // where the elements are read: the argument, or a copy apart
+    Side<C> kept;    // where exponentials are kept: the result or that copy
+    std::size_t n;
+    Part part;
+    Scaling<C> scaling;
+};
+
+constexpr bool is_whole(Whole) { return true; }
+constexpr bool is_whole(Tail) { return false; }
+
+// ---- doubles in the lanes
+
+template <class V> using Doubles = Vec<double, V::lanes>;
+template <class V> INLINE Doubles<V> to_doubles(V v) {
+    if constexpr (sizeof(typename V::Scalar) == 4)
+        return widen(v);
+    else
+        return v;
+}
+template <class V> INLINE V from_doubles(Doubles<V> v) {
+    if constexpr (sizeof(typename V::Scalar) == 4)
+        return narrow(v);
+    else
+        return v;
+}
+// v op s, in scalars' order of operations
+template <class V> INLINE V plus(V v, double s) { return add(v, broadcast<V>(s)); }
+template <class V> INLINE V minus(V v, double s) { return sub(v, broadcast<V>(s)); }
+template <class V> INLINE V times(V v, double s) { return mul(v, broadcast<V>(s)); }
+template <class V> INLINE V nearest_integers(V v) { return minus(plus(v, 0x1.8p52), 0x1.8p52); }
+
+// Unevaluated sums, one in each lane, with the operations of DoubleDouble.
+template <class V> struct Pairs {
+    V high, low;
+};
+template <class V> INLINE Pairs<V> two_sums(V a, V b) {
+    const V s = add(a, b), bb = sub(s, a);
+    return {s, add(sub(a, sub(s, bb)), sub(b, bb))};
+}
+template <class V> INLINE Pairs<V> added(Pairs<V> a, Pairs<V> b) {
+    const Pairs<V> s = two_sums(a.high, b.high);
+    const V l = add(s.low, add(a.low, b.low)), h = add(s.high, l);
+    return {h, sub(l, sub(h, s.high))};
+}
+template <class V> INLINE V added(V a, V b) { return add(a, b); }
+
+// Real<C>, in the lanes of a vector.
+template <class V> struct RealsOf {
+    using Type = Doubles<V>;
+};
+template <int N> struct RealsOf<Vec<double, N>> {
+    using Type = Pairs<Vec<double, N>>;
+};
+template <class V> using Reals = typename RealsOf<V>::Type;
+template <int N> INLINE Vec<double, N> highs(Vec<double, N> v) { return v; }
+template <class V> INLINE V highs(Pairs<V> v) { return v.high; }
+
+template <int N> INLINE Vec<double, N> reciprocals(Vec<double, N> v) {
+    return div(broadcast<Vec<double, N>>(1), v);
+}
+// of pairs within 2^-900 ... 2^900
+template <class V> INLINE Pairs<V> reciprocals(Pairs<V> a) {
+    const V one = broadcast<V>(1), r = div(one, a.high), p = mul(r, a.high);
+    const V rest = sub(sub(sub(one, p), product_rest(r, a.high)), mul(r, a.low));
+    return {r, mul(rest, r)};
+}
+
+// ---- sums
+
+// Floats in memory as doubles: a conversion from there takes fewer operations than from a register.
+template <class D> INLINE D load_doubles(const double *p) { return load<D>(p); }
+template <class D> INLINE D load_doubles(const float *p) {
+    if constexpr (D::lanes == native_lanes<double>) {
+        return native_load_doubles(p);
+    } else {
+        using Half = decltype(D::low);
+        return {load_doubles<Half>(p), load_doubles<Half>(p + Half::lanes)};
+    }
+}
+
+// What the rows' virtual lanes add up to, as Sum has it: of elements j, j + L, j + 2 L ...
+template <class V> struct LaneSums {
+    using C = typename V::Scalar;
+    using N = Vec<C, native_lanes<C>>; // the total is made of so many rows at a time
+    static constexpr std::size_t lanes = sum_lanes<C>;
+    static constexpr bool is_float = sizeof(C) == 4;
+    std::size_t n;
+    bool flushed = false;     // the total is in `blocks`
+    Side<const C> term;       // of the lanes that have one element; it is its own sum
+    alignas(64) C high[lanes][V::lanes]; // of the others
+    alignas(64) C low[lanes][V::lanes];
+    alignas(64) double blocks[is_float ? lanes : 1][V::lanes];
+
+    INLINE explicit LaneSums(std::size_t length) : n(length) {
+        term = {high[0], static_cast<std::ptrdiff_t>(sizeof high[0])};
+    }
+    INLINE void flush() {
+        using D = Vec<double, native_lanes<double>>;
+        for (std::size_t j = 0; j < lanes; ++j)
+            for (int k = 0; k < V::lanes; k += D::lanes) {
+                const D sum = add(load_doubles<D>(high[j] + k), load_doubles<D>(low[j] + k));
+                store(blocks[j] + k, flushed ? add(load<D>(blocks[j] + k), sum) : sum);
+            }
+        flushed = true;
+    }
+    INLINE Reals<N> total(int k) const { return folded<0, 1>(k); } // of the rows from k on
+
+private:
+    INLINE Reals<N> of(std::size_t j, int k) const {
+        using D = Doubles<N>;
+        if constexpr (is_float) {
+            if (flushed)
+                return load<D>(blocks[j] + k);
+            if (n <= j + lanes)
+                return load_doubles<D>(term.at(j) + k);
+            return add(load_doubles<D>(high[j] + k), load_doubles<D>(low[j] + k));
+        } else {
+            if (n <= j + lanes)
+                return {load<D>(term.at(j) + k), broadcast<D>(0)};
+            return two_sums(load<D>(high[j] + k), load<D>(low[j] + k));
+        }
+    }
+    // fold() of the lanes j, j + step, j + 2 step ...; those without an element are 0.
+    template <int j, int step> INLINE Reals<N> folded(int k) const {
+        if constexpr (step == lanes) {
+            return of(j, k);
+        } else {
+            const Reals<N> first = folded<j, 2 * step>(k);
+            if (n <= j + step)
+                return first;
+            return added(first, folded<j + step, 2 * step>(k));
+        }
+    }
+};
+
+// high += e, and what rounding took off to low: CompensatedLanes. Register by register: compilers
+// keep a copy of a larger struct in memory that is assigned as a whole.
+template <class T, int N>
+INLINE void add_compensated(Vec<T, N> &high, Vec<T, N> &low, const Vec<T, N> &e) {
+    if constexpr (N == native_lanes<T>) {
+        const Vec<T, N> sum = add(high, e);
+        low = add(low, sub(e, sub(sum, high)));
+        high = sum;
+    } else {
+        add_compensated(high.low, low.low, e.low);
+        add_compensated(high.high, low.high, e.high);
+    }
+}
+
+// ---- the rows' range and exponentials
+
+// What there is one of for each row of a panel.
+template <class C, int lanes> struct PanelScalars {
+    alignas(64) C max[lanes], min[lanes];
+    alignas(64) C origin[lanes], offset[lanes], lowest[lanes]; // of Exp
+    alignas(64) C hi[lanes], lo[lanes];                        // of the factor
+    alignas(64) C irregular[lanes]; // 0, or 1 where the edge rules of the op decide
+    bool shallow; // as is_shallow() has it, all rows are
+    bool regular; // all rows are, and `irregular` is not set
+};
+template <class P> using ScalarsOf = PanelScalars<typename P::C, P::V::lanes>;
+
+// The range of the rows; returns the largest abs(max).
+template <int wanted, class P> INLINE double ranges(const P &panel, ScalarsOf<P> &rows) {
+    using C = typename P::C;
+    using V = typename P::V;
+    Extremes<wanted, V> extremes;
+    for (std::size_t i = 0; i < panel.n; ++i) {
+        const V v = load<V>(panel.x.at(i), panel.part, 0);
+        extremes.add(v, v);
+    }
+    store(rows.max, extremes.max);
+    const V zero = broadcast<V>(C(0));
+    if constexpr ((wanted & wants_min) != 0) { // infinite rows are irregular
+        const double spread = static_cast<double>(
+            reduce_max(max(sub(extremes.max, extremes.min), zero)));
+        rows.shallow = spread * log2_e / panel.scaling.temperature <=
+                       (sizeof(C) == 4 ? 70 : 800) - binade(static_cast<double>(panel.n)) - 1;
+    }
+    return static_cast<double>(reduce_max(max(extremes.max, sub(zero, extremes.max))));
+}
+
+// The constants of Exp for each row. Integers up to 2^22 are floats as well.
+template <Argument argument, class P> INLINE void prepare(const P &panel, ScalarsOf<P> &rows) {
+    using C = typename P::C;
+    using V = Vec<C, native_lanes<C>>;
+    using D = Doubles<V>;
+    const double t = panel.scaling.temperature;
+    for (int k = 0; k < P::V::lanes; k += V::lanes) {
+        D top = load_doubles<D>(rows.max + k);
+        if constexpr (argument == Argument::far) {
+            const D zero = broadcast<D>(0), size = max(top, sub(zero, top));
+            const D origin = choose(size, broadcast<D>(exp_limit * t), zero, top);
+            store(rows.origin + k, from_doubles<V>(origin));
+            top = sub(top, origin);
+        }
+        D quotient = times(top, log2_e);
+        if constexpr (argument == Argument::far)
+            quotient = div(quotient, broadcast<D>(t));
+        const V shift = from_doubles<V>(nearest_integers(quotient));
+        constexpr double round = Exp<C, argument>::round;
+        constexpr C zero_shift = static_cast<C>(round + exp_table_size * ExpKernel<C>::bias);
+        store(rows.offset + k,
+              mul_add(shift, broadcast<V>(-exp_table_size), broadcast<V>(zero_shift)));
+        V lowest = mul(sub(shift, broadcast<V>(ExpKernel<C>::clamp_bits)),
+                       broadcast<V>(static_cast<C>(ln_2)));
+        if constexpr (argument == Argument::far)
+            lowest = mul(lowest, broadcast<V>(static_cast<C>(t)));
+        store(rows.lowest + k, lowest);
+    }
+}
+
+// Makes the sums of function(x, i), V -> V, over each element. `company` steps along.
+template <bool keeps, class P, class Function, class Others>
+INLINE void sum_up(const P &panel, LaneSums<typename P::V> &sums, Others &company,
+                   Function function) {
+    using C = typename P::C;
+    using V = typename P::V;
+    constexpr std::size_t lanes = sum_lanes<C>;
+    const std::size_t n = panel.n;
+    const auto term = [&](std::size_t i) INLINE_LAMBDA {
+        const V e = function(load<V>(panel.x.at(i), panel.part, 0));
+        if constexpr (keeps)
+            store(panel.kept.at(i), e, panel.part);
+        company.step();
+        return e;
+    };
+    if (keeps && is_whole(typename P::Part()) && n <= lanes) {
+        sums.term = {panel.kept.data, panel.kept.stride_bytes};
+        for (std::size_t i = 0; i < n; ++i)
+            term(i);
+        return;
+    }
+    const V start = broadcast<V>(static_cast<C>(power_of_two(ExpKernel<C>::bias + 1)));
+    for (std::size_t begin = 0;;) {
+        const std::size_t end = n - begin > Sum<C>::block ? begin + Sum<C>::block : n;
+        for (std::size_t j = 0; j < lanes; ++j) {
+            std::size_t i = begin + j;
+            if (n <= j + lanes) {
+                if (i < n)
+                    store(sums.high[j], term(i));
+                continue;
+            }
+            V high = start, low = broadcast<V>(C(0));
+            for (; i < end; i += lanes)
+                add_compensated(high, low, term(i));
+            store(sums.high[j], sub(high, start));
+            store(sums.low[j], low);
+        }
+        if constexpr (sizeof(C) == 4)
+            if (n > Sum<C>::block)
+                sums.flush();
+        if (end == n)
+            return;
+        begin = end;
+    }
+}
+
+// sum = total of exp(x / T) * 2^(bias - shift) of each row, as Stats has it of one.
+template <Argument argument, bool keeps, class P, class Others>
+INLINE void exponentials(const P &panel, const ScalarsOf<P> &rows, LaneSums<typename P::V> &sums,
+                         Others &company) {
+    using V = typename P::V;
+    const Exp<typename P::C, argument, false, V> exp(
+        panel.scaling, argument == Argument::far ? load<V>(rows.origin) : V(), load<V>(rows.offset),
+        load<V>(rows.lowest), V());
+    sum_up<keeps>(panel, sums, company, exp);
+}
+
+// v is a number in no lane that is NaN.
+template <class V> INLINE bool any_nan(V v) {
+    return reduce_max(choose(v, v, broadcast<V>(0), broadcast<V>(1))) != 0;
+}
+
+template <int N> INLINE void store_limbs(Vec<double, N> factor, float *hi, float *lo) {
+    const auto high = narrow(factor);
+    store(hi, high);
+    store(lo, narrow(sub(factor, widen(high))));
+}
+template <class V> INLINE void store_limbs(Pairs<V> factor, double *hi, double *lo) {
+    store(hi, factor.high);
+    store(lo, factor.low);
+}
+
+// The reciprocals of the sums, as Factor has them. A sum is NaN where Stats is not regular.
+template <class P>
+INLINE void invert(const P &, const LaneSums<typename P::V> &sums, ScalarsOf<P> &rows) {
+    using C = typename P::C;
+    using V = Vec<C, native_lanes<C>>;
+    using D = Doubles<V>;
+    constexpr int lanes = P::V::lanes;
+    D all = broadcast<D>(0);
+    for (int k = 0; k < lanes; k += V::lanes) {
+        const Reals<V> sum = sums.total(k);
+        all = add(all, highs(sum));
+        store_limbs(reciprocals(sum), rows.hi + k, rows.lo + k);
+    }
+    rows.regular = !any_nan(all);
+    if (rows.regular && rows.shallow)
+        return;
+    for (int k = 0; k < lanes; k += V::lanes) {
+        const V hi = load<V>(rows.hi + k), up = broadcast<V>(static_cast<C>(
+                                               power_of_two(lift_bits<C>)));
+        store(rows.irregular + k, choose(hi, hi, broadcast<V>(0), broadcast<V>(1)));
+        store(rows.hi + k, mul(hi, up));
+        store(rows.lo + k, mul(load<V>(rows.lo + k), up));
+    }
+}
+} // namespace
+} // namespace softlane::SOFTLANE_ISA

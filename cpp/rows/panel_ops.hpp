@@ -1,0 +1,185 @@
+// The operations over panels, and the walk over all rows that lie side by side: while one panel is
+// reduced, the next one is brought into the cache and the one before is written.
+#pragma once
+#include "rows/panel.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+struct SoftmaxPanel {
+    static constexpr bool keeps = true;
+
+    template <class P, class Others>
+    static INLINE void reduce(const P &panel, Others &company, ScalarsOf<P> &rows) {
+        const double size = ranges<wants_min>(panel, rows);
+        if (panel.scaling.temperature == 1 && size <= exp_limit)
+            finish<Argument::plain>(panel, company, rows);
+        else
+            finish_far(panel, company, rows);
+    }
+    // The results from what is kept of the rows, all of them regular and shallow; and of any.
+    template <class V, class Rows> static INLINE V usual(const Rows &rows, V e) {
+        return scaled(e, load<V>(rows.hi), load<V>(rows.lo));
+    }
+    template <class V, class Rows> static INLINE V unusual(const Rows &rows, V e) {
+        using C = typename V::Scalar;
+        return choose(load<V>(rows.irregular), broadcast<V>(C(0)), lowered(usual(rows, e)),
+                      broadcast<V>(not_a_number<C>));
+    }
+    template <class Rows> static INLINE bool is_usual(const Rows &rows) {
+        return rows.regular && rows.shallow;
+    }
+
+private:
+    template <Argument argument, class P, class Others>
+    static INLINE void finish(const P &panel, Others &company, ScalarsOf<P> &rows) {
+        prepare<argument>(panel, rows);
+        LaneSums<typename P::V> sums(panel.n);
+        exponentials<argument, keeps>(panel, rows, sums, company);
+        invert(panel, sums, rows);
+    }
+    template <class P, class Others>
+    static __attribute__((noinline)) void finish_far(const P &panel, Others &company,
+                                                     ScalarsOf<P> &rows) {
+        finish<Argument::far>(panel, company, rows);
+    }
+};
+
+// Nothing goes along.
+struct Nobody {
+    INLINE void step() {}
+};
+
+template <class Op, class C> class PanelWalk {
+    using Wide = Vec<C, panel_lanes<C>>;
+    using Narrow = Vec<C, sum_lanes<C>>;
+    template <class V> using Scalars = PanelScalars<C, V::lanes>;
+
+public:
+    INLINE PanelWalk(const Rows &rows)
+        : x_{static_cast<const C *>(rows.x), rows.x_stride_bytes},
+          y_{static_cast<C *>(rows.y), rows.y_stride_bytes},
+          scratch_(static_cast<C *>(rows.scratch)), n_(rows.length), count_(rows.count),
+          scaling_(scaling_for(*rows.temperature, C())),
+          streams_(rows.stream && (reinterpret_cast<std::uintptr_t>(rows.y) |
+                                   static_cast<std::uintptr_t>(rows.y_stride_bytes)) %
+                                          64 ==
+                                      0) {}
+
+    INLINE void run() const {
+        const std::size_t panels = count_ / Wide::lanes, whole = panels * Wide::lanes;
+        if (scratch_ && panels > 1)
+            pipelined(panels);
+        else
+            for (std::size_t i = 0; i < whole; i += Wide::lanes)
+                one<Wide>(i, Whole{});
+        for (std::size_t i = whole; i < count_; i += Narrow::lanes) {
+            const std::size_t left = count_ - i;
+            one<Narrow>(i, Tail{left < Narrow::lanes ? left : Narrow::lanes});
+        }
+    }
+
+private:
+    // An element of the panel that is brought to its buffer, and before that, from there, one of the
+    // panel that is written.
+    struct Company {
+        const PanelWalk &walk;
+        Side<const C> next; // or null
+        Side<C> apart;
+        Side<C> result; // or null
+        const Scalars<Wide> *of;
+        std::size_t i = 0;
+
+        INLINE void step() {
+            if (result.data)
+                walk.put(result.at(i), Op::usual(*of, load<Wide>(apart.at(i))));
+            if (next.data) {
+                const auto *later = reinterpret_cast<const char *>(next.at(i + ahead));
+                for (std::size_t line = 0; line < sizeof(Wide); line += 64)
+                    __builtin_prefetch(later + line, 0, 3);
+                store(apart.at(i), load<Wide>(next.at(i)));
+            }
+            ++i;
+        }
+    };
+    static constexpr std::size_t ahead = 6; // elements, which are as many pages
+
+    INLINE void put(C *y, Wide v) const {
+        if (streams_)
+            stream(y, v);
+        else
+            store(y, v);
+    }
+
+    // Two buffers take turns.
+    INLINE void pipelined(std::size_t panels) const {
+        constexpr std::size_t pitch = (sizeof(Wide) + 64) / sizeof(C);
+        constexpr auto bytes = static_cast<std::ptrdiff_t>(pitch * sizeof(C));
+        const Side<C> buffer[2] = {{scratch_, bytes}, {scratch_ + n_ * pitch + 1344 / sizeof(C), bytes}};
+        Scalars<Wide> scalars[2];
+        Company first{*this, x_, buffer[0], {}, nullptr};
+        for (std::size_t i = 0; i < n_; ++i)
+            first.step();
+        bool pending = false;
+        for (std::size_t i = 0; i < panels; ++i) {
+            const Side<C> here = buffer[i % 2], there = buffer[(i + 1) % 2];
+            const auto column = static_cast<std::ptrdiff_t>(i * Wide::lanes);
+            Company company{*this,
+                            i + 1 < panels ? x_.right(column + Wide::lanes) : Side<const C>(),
+                            there,
+                            pending ? y_.right(column - Wide::lanes) : Side<C>(),
+                            &scalars[(i + 1) % 2]};
+            Scalars<Wide> &now = scalars[i % 2];
+            Op::reduce(Panel<Wide, Whole>{{here.data, here.stride_bytes}, here, n_, {}, scaling_},
+                       company, now);
+            pending = Op::is_usual(now);
+            if (!pending)
+                write_unusual<Wide>(here, y_.right(column), now, Whole{});
+            else if (i + 1 == panels)
+                write_usual<Wide>(here, y_.right(column), now, Whole{});
+        }
+    }
+    // Rows from `at` on, their exponentials kept where the result will be.
+    template <class V, class Part> __attribute__((noinline)) void one(std::size_t at, Part part) const {
+        const auto column = static_cast<std::ptrdiff_t>(at);
+        const Side<C> y = y_.right(column);
+        Scalars<V> rows;
+        Nobody nobody;
+        Op::reduce(Panel<V, Part>{x_.right(column), y, n_, part, scaling_}, nobody, rows);
+        if (Op::is_usual(rows))
+            write_usual<V>(y, y, rows, part);
+        else
+            write_unusual<V>(y, y, rows, part);
+    }
+    template <class V, class Part>
+    INLINE void write_usual(Side<C> from, Side<C> to, const Scalars<V> &of, Part part) const {
+        for (std::size_t i = 0; i < n_; ++i)
+            store(to.at(i), Op::usual(of, load<V>(from.at(i), part, C(0))), part);
+    }
+    template <class V, class Part>
+    __attribute__((noinline)) void write_unusual(Side<C> from, Side<C> to, const Scalars<V> &of,
+                                                 Part part) const {
+        for (std::size_t i = 0; i < n_; ++i)
+            store(to.at(i), Op::unusual(of, load<V>(from.at(i), part, C(0))), part);
+    }
+
+    Side<const C> x_;
+    Side<C> y_;
+    C *scratch_; // of two panels, or null
+    std::size_t n_, count_;
+    Scaling<C> scaling_;
+    bool streams_;
+};
+
+// One op over rows that lie side by side.
+template <class Op, class C> bool each_panel(const Rows &rows) noexcept {
+    if (!is_moderate<C>(*rows.temperature))
+        return false;
+    PanelWalk<Op, C>(rows).run();
+    if (rows.stream)
+        stream_fence();
+    return true;
+}
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA
