@@ -205,6 +205,36 @@ print(found, blocked)
     assert run(code) == "2 set()\n"
 
 
+def test_a_process_that_never_gets_a_thread():
+    code = """
+_core._refuse_threads(True)
+assert all(right() for _ in range(300))  # asks again now and then
+facts = _core._pool_facts()
+print(facts["started"], facts["jobs"], facts["alone"])
+_core._refuse_threads(False)
+assert right() and _core._pool_facts()["started"] == 2
+"""
+    assert run(code) == "0 0 300\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_process_without_memory_for_stacks():
+    code = """
+import resource
+y = np.zeros_like(x)
+with open("/proc/self/statm") as file:
+    pages = int(file.read().split()[0])
+limit = pages * resource.getpagesize() + 300_000
+resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+with softlane.num_threads(4):
+    softlane.softmax(x, out=y)
+facts = _core._pool_facts()
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(facts["started"], y.tobytes() == want)
+"""
+    assert run(code) == "0 True\n"
+
+
 def test_no_thread_before_a_large_call():
     code = """
 for n in (10, 1000, 100000):

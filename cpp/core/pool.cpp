@@ -1,19 +1,19 @@
 #include "core/pool.hpp"
 
 #include <pthread.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <csignal>
 #include <mutex>
 #include <new>
 
+#include "core/spin.hpp"
 #include "core/threads.hpp"
 
 #if defined(__linux__)
+#include <sched.h>
 #include <unistd.h>
 #endif
 
@@ -21,34 +21,8 @@ namespace softlane {
 
 namespace {
 
-// Before a thread sleeps it looks this long for work: less than waking it costs, and as long as a
-// caller in a loop needs between two calls.
-constexpr std::chrono::microseconds spin_time{20};
 constexpr std::size_t stack_bytes = 1 << 20; // of which kernels use little; thread-locals may more
 constexpr int retry_after = 256;             // jobs, once the system had no more threads
-
-void pause() noexcept {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#else
-    __asm__ volatile("yield");
-#endif
-}
-
-template <class Ready> bool spin_until(Ready ready) {
-    if (ready())
-        return true;
-    const auto end = std::chrono::steady_clock::now() + spin_time;
-    do {
-        for (int i = 0; i < 16; ++i) {
-            pause();
-            if (ready())
-                return true;
-        }
-        sched_yield(); // to the one that is waited for, if it shares the core
-    } while (std::chrono::steady_clock::now() < end);
-    return false;
-}
 
 // The parts of one worker that nobody has begun: it takes them from the front, others from the
 // back.

@@ -110,6 +110,40 @@ void long_rows() {
     }
 }
 
+// While another caller is inside, a call for two threads has no helper.
+void callers_take_the_place_of_helpers() {
+    std::atomic<bool> inside{false}, go{false};
+    struct Flags {
+        std::atomic<bool> &inside, &go;
+    } flags{inside, go};
+    std::thread other([&] {
+        const Job waits{[](const void *context, std::uint32_t, int) noexcept {
+                            const Flags &f = *static_cast<const Flags *>(context);
+                            f.inside = true;
+                            while (!f.go)
+                                std::this_thread::yield();
+                        },
+                        &flags, 1};
+        run_parts(waits, 1);
+    });
+    while (!inside)
+        std::this_thread::yield();
+    std::atomic<int> helped{0};
+    const Job counts{[](const void *context, std::uint32_t, int worker) noexcept {
+                         *static_cast<std::atomic<int> *>(const_cast<void *>(context)) += worker;
+                         std::this_thread::sleep_for(std::chrono::microseconds(20));
+                     },
+                     &helped, 100};
+    for (int i = 0; i < 20; ++i)
+        run_parts(counts, 2);
+    wrong += helped != 0;
+    go = true;
+    other.join();
+    for (int i = 0; i < 1000 && helped == 0; ++i) // alone, it has one sooner or later
+        run_parts(counts, 2);
+    wrong += helped == 0;
+}
+
 void hammer(unsigned seed) {
     std::mt19937 random(seed);
     tiny_jobs(random);
@@ -124,6 +158,7 @@ int main(int count, char **arguments) {
     const auto end = std::chrono::steady_clock::now() +
                      std::chrono::milliseconds(static_cast<int>(seconds * 1000));
     long_rows();
+    callers_take_the_place_of_helpers();
     unsigned seed = 0;
     int rounds = 0;
     do { // with threads that come and go, and now and then with a system that has none
