@@ -24,8 +24,8 @@ BEFORE_VEX = {0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x67}
 VEX = {0xC4, 0xC5}
 EVEX = 0x62
 # Which mangled function names may hold which encodings: softlane::avx2::, softlane::avx512::.
-AVX2_KERNEL = re.compile(r"N8softlane4avx2")
-AVX512_KERNEL = re.compile(r"N8softlane6avx512")
+AVX2_KERNEL = re.compile(r"NK?8softlane4avx2")
+AVX512_KERNEL = re.compile(r"NK?8softlane6avx512")
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads ELF files")
 x86 = pytest.mark.skipif(

@@ -188,11 +188,17 @@ def pinned():  # the call that starts the threads
 thread = threading.Thread(target=pinned)
 thread.start()
 thread.join()
-found = 0
-for task in os.listdir("/proc/self/task"):
+def named(task):
     with open(f"/proc/self/task/{task}/comm") as file:
-        if file.read() != "softlane\\n":
-            continue
+        return file.read() == "softlane\\n"
+def settled():  # a thread may only just have begun
+    tasks = [task for task in os.listdir("/proc/self/task") if named(task)]
+    return len(tasks) == 2 and all(os.sched_getaffinity(int(task)) == allowed for task in tasks)
+end = time.monotonic() + 20
+while not settled() and time.monotonic() < end:
+    time.sleep(0.01)
+found = 0
+for task in filter(named, os.listdir("/proc/self/task")):
     with open(f"/proc/self/task/{task}/status") as file:
         blocked = int(next(line for line in file if line.startswith("SigBlk:")).split()[1], 16)
     ordinary = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGCHLD, signal.SIGPROF)
