@@ -130,14 +130,6 @@ template <class C> INLINE WeightedRange<C> weighted_range(const C *x, const C *b
     return {reduce_max(top), reduce_max(factor)};
 }
 
-template <class V, class C, class Part> INLINE V load_doubles(const C *p, Part part, C fill) {
-    const auto v = load<Vec<C, V::lanes>>(p, part, fill);
-    if constexpr (sizeof(C) == 4)
-        return widen(v);
-    else
-        return v;
-}
-
 // sum b exp(x - top), and that of the terms' sizes, of double rows alone.
 template <class C> struct WeightedSum {
     Real<C> net;
@@ -159,11 +151,6 @@ template <class C> struct WeightedLanes {
             add(e.high, b.high, size.high);
         }
     }
-    INLINE double gross_total() const {
-        double lane[Wide<C>::lanes];
-        store(lane, gross);
-        return fold<Wide<C>::lanes>(lane);
-    }
 };
 
 template <class C>
@@ -180,8 +167,8 @@ INLINE WeightedSum<C> weighted_sum(const C *x, const C *b, std::size_t n, double
     WeightedLanes<C> sum;
     auto step = [&](auto zero, std::size_t i, auto part) INLINE_LAMBDA {
         using V = decltype(zero);
-        const V v = sub(load_doubles<V>(x + i, part, -infinity<C>), broadcast<V>(origin));
-        const V factor = load_doubles<V>(b + i, part, C(0)), size = size_of(factor);
+        const V v = sub(load_wide<V>(x + i, part, -infinity<C>), broadcast<V>(origin));
+        const V factor = load_wide<V>(b + i, part, C(0)), size = size_of(factor);
         const V e = zero_where_at_most(exp(v), v, broadcast<V>(exp.lowest));
         // A subnormal factor is nothing beside a net sum that is accepted.
         sum.add(zero_where_at_most(e, size, broadcast<V>(0x1p-1022)), factor, size);
@@ -191,7 +178,7 @@ INLINE WeightedSum<C> weighted_sum(const C *x, const C *b, std::size_t n, double
                    [&](std::size_t i, auto part) INLINE_LAMBDA { step(Several{}, i, part); });
     sweep<Wide<C>>(whole, n,
                    [&](std::size_t i, auto part) INLINE_LAMBDA { step(Wide<C>{}, i, part); });
-    return {sum.net.total() / Real<C>(unit[0]), sum.gross_total() / unit[0]};
+    return {sum.net.total() / Real<C>(unit[0]), folded(sum.gross) / unit[0]};
 }
 
 // Double rows as short as this take no longer by their elements.

@@ -65,6 +65,10 @@ INLINE F32 native_load(const float *p) {
 INLINE F64 native_load(const double *p) {
     return {vreinterpretq_f64_u8(vld1q_u8(reinterpret_cast<const std::uint8_t *>(p)))};
 }
+INLINE F64 native_load_doubles(const float *p) {
+    const uint8x8_t bytes = vld1_u8(reinterpret_cast<const std::uint8_t *>(p));
+    return {vcvt_f64_f32(vreinterpret_f32_u8(bytes))};
+}
 template <class E> INLINE F32 native_load(const E *p) {
     const uint8x8_t bytes = vld1_u8(reinterpret_cast<const std::uint8_t *>(p));
     return {float_of_bits(vreinterpret_u16_u8(bytes), E{})};

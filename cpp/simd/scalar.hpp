@@ -50,6 +50,7 @@ INLINE V load_lanes(const E *p, std::size_t n, typename V::Scalar fill) {
 }
 template <class E> INLINE F32 native_load(const E *p) { return load_lanes<F32>(p, 4, 0); }
 INLINE F64 native_load(const double *p) { return load_lanes<F64>(p, 2, 0); }
+INLINE F64 native_load_doubles(const float *p) { return load_lanes<F64>(p, 2, 0); }
 template <class E> INLINE F32 native_load_part(const E *p, std::size_t n, float fill) {
     return load_lanes<F32>(p, n, fill);
 }
