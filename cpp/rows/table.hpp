@@ -4,6 +4,7 @@
 #include "rows/backward.hpp"
 #include "rows/loss_gradients.hpp"
 #include "rows/panel_ops.hpp"
+#include "rows/weighted.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
@@ -151,7 +152,7 @@ constexpr KernelTable make_table(const char *isa) {
     return {isa,
             {{each_row<Softmax, float>, each_row<Softmax, double>}, // in the order of Op
              {each_row<LogSoftmax, float>, each_row<LogSoftmax, double>},
-             {each_row<LogSumExp, float>, each_row<LogSumExp, double>},
+             {each_log_sum<float>, each_log_sum<double>},
              {each_gradient<SoftmaxBackward, float>, each_gradient<SoftmaxBackward, double>},
              {each_gradient<LogSoftmaxBackward, float>, each_gradient<LogSoftmaxBackward, double>},
              {each_row<CrossEntropy, float>, each_row<CrossEntropy, double>},

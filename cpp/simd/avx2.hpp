@@ -72,6 +72,7 @@ INLINE void store_words(void *p, __m128i words, std::size_t n) {
 
 INLINE F32 native_load(const float *p) { return {_mm256_loadu_ps(p)}; }
 INLINE F64 native_load(const double *p) { return {_mm256_loadu_pd(p)}; }
+INLINE F64 native_load_doubles(const float *p) { return {_mm256_cvtps_pd(_mm_loadu_ps(p))}; }
 INLINE F32 native_load(const half *p) {
     return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p)))};
 }
@@ -206,7 +207,6 @@ INLINE F64 lowered(F64 y) {
                              _mm256_cmp_pd(y.r, limit, _CMP_LT_OQ))};
 }
 
-INLINE F64 native_load_doubles(const float *p) { return {_mm256_cvtps_pd(_mm_loadu_ps(p))}; }
 INLINE Vec<double, 8> widen(F32 v) {
     return {{_mm256_cvtps_pd(_mm256_castps256_ps128(v.r))},
             {_mm256_cvtps_pd(_mm256_extractf128_ps(v.r, 1))}};

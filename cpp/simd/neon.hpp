@@ -65,6 +65,10 @@ INLINE F32 native_load(const float *p) {
 INLINE F64 native_load(const double *p) {
     return {vreinterpretq_f64_u8(vld1q_u8(reinterpret_cast<const std::uint8_t *>(p)))};
 }
+INLINE F64 native_load_doubles(const float *p) {
+    const uint8x8_t bytes = vld1_u8(reinterpret_cast<const std::uint8_t *>(p));
+    return {vcvt_f64_f32(vreinterpret_f32_u8(bytes))};
+}
 template <class E> INLINE F32 native_load(const E *p) {
     const uint8x8_t bytes = vld1_u8(reinterpret_cast<const std::uint8_t *>(p));
     return {float_of_bits(vreinterpret_u16_u8(bytes), E{})};
@@ -180,7 +184,6 @@ INLINE F64 add_to_exponent(F64 t, F64 z) {
 INLINE F32 lowered(F32 y) { return {vmulq_n_f32(y.r, 0x1p-100f)}; }
 INLINE F64 lowered(F64 y) { return {vmulq_n_f64(y.r, 0x1p-200)}; }
 
-INLINE F64 native_load_doubles(const float *p) { return {vcvt_f64_f32(vld1_f32(p))}; }
 INLINE Vec<double, 4> widen(F32 v) {
     return {{vcvt_f64_f32(vget_low_f32(v.r))}, {vcvt_high_f64_f32(v.r)}};
 }

@@ -9,6 +9,7 @@
 //   broadcast<V>(s)            s in every lane
 //   load<V>(p)                 N elements (float, half, bfloat16; double), any alignment; exact
 //   load_part<V>(p, n, fill)   the first n <= N, the other lanes fill; p[n] and on is not read
+//   load_doubles<V>(p)         N elements (float, double) as doubles; any alignment; exact
 //   store(p, v)                N elements, rounded to the stored type
 //   store_part(p, v, n)        the first n; p[n] and on is not written
 //   stream(p, v)               store() past the caches, p on a multiple of 64 bytes; visible to
@@ -55,6 +56,17 @@ template <class V, class E> INLINE V load(const E *p) {
     } else {
         using Half = decltype(V::low);
         return {load<Half>(p), load<Half>(p + Half::lanes)};
+    }
+}
+
+template <class V, class E> INLINE V load_doubles(const E *p) {
+    if constexpr (V::lanes > native_lanes<double>) {
+        using Half = decltype(V::low);
+        return {load_doubles<Half>(p), load_doubles<Half>(p + Half::lanes)};
+    } else if constexpr (sizeof(E) == 4) {
+        return native_load_doubles(p);
+    } else {
+        return native_load(p);
     }
 }
 
