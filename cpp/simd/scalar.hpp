@@ -1,7 +1,10 @@
 // Any processor, no FMA. A "register" is one of the compilers' generic vectors of 16 bytes, which
 // they lower to what there is: no result depends on it. The contract is in simd/vec.hpp.
 #pragma once
-// One copy of the exponential for all kernels: they are large without FMA.
+// The last resort of every processor: half the size before speed. What is inlined is left to the
+// compiler, and all kernels share one copy of the exponential.
+#define INLINE inline
+#define INLINE_LAMBDA
 #define EXP_INLINE __attribute__((noinline))
 #include "simd/basic.hpp"
 
