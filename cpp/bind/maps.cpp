@@ -66,7 +66,8 @@ void run_plain(Op op, DType dtype, const void *x, void *y, std::size_t size, std
 }
 
 // The same, for what threads share.
-void run_shared(Op op, DType dtype, char *x, char *y, std::size_t size, std::size_t length) {
+void run_shared(Op op, DType dtype, char *x, char *y, bool fresh, std::size_t size,
+                std::size_t length) {
     static constexpr double one = 1;
     const auto element = static_cast<std::ptrdiff_t>(dtype_size[static_cast<int>(dtype)]);
     const auto row = static_cast<std::ptrdiff_t>(length) * element;
@@ -75,6 +76,7 @@ void run_shared(Op op, DType dtype, char *x, char *y, std::size_t size, std::siz
     problem.array[x_stream] = {x, dtype};
     problem.array[y_stream] = {y, dtype};
     problem.temperature = &one;
+    problem.fresh = fresh;
     problem.outer_count = problem.inner_count = 1;
     problem.outer[0] = {size / length, {row, 0, row, 0, 0, 1}};
     problem.inner[0] = {length, {element, 0, element, 0, 0, 0}};
@@ -117,7 +119,7 @@ PyObject *plain_call(Op op, const Arguments &arguments) {
     char *y = PyArray_BYTES(reinterpret_cast<PyArrayObject *>(result));
     const auto length = static_cast<std::size_t>(PyArray_DIM(x, ndim - 1));
     if (size >= parallel_elements) { // needs no workspace, so that nothing is thrown
-        run_shared(op, *element, PyArray_BYTES(x), y, size, length);
+        run_shared(op, *element, PyArray_BYTES(x), y, !arguments.given(out), size, length);
         return result;
     }
     const Unlocked unlocked(size >= release_gil_elements);
@@ -142,7 +144,9 @@ py::object array_call(const char *function, Op op, const Arguments &arguments) {
     operands.y = output.array();
     operands.where = &mask;
     operands.temperature = &t;
-    execute(make_plan(describe(op, operands, is_axis)));
+    Problem problem = describe(op, operands, is_axis);
+    problem.fresh = !output.given();
+    execute(make_plan(problem));
     py::object result = output.take();
     return output.given() ? result : returned(arguments.array[0], std::move(result));
 }

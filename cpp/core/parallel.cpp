@@ -40,7 +40,7 @@ Split split(const Plan &plan, int threads) {
         return split;
     // Whole tiles or panels, and a number that fits a part's.
     std::size_t rows = std::max(chunk_elements / plan.length, plan.rows / 0x7fffffff + 1);
-    const std::size_t unit = plan.panels ? panel_bytes / dtype_size[static_cast<int>(DType::f32)]
+    const std::size_t unit = plan.panels   ? panel_bytes / dtype_size[static_cast<int>(DType::f32)]
                              : plan.direct ? 1
                                            : plan.tile_rows;
     rows = (rows + unit - 1) / unit * unit;

@@ -97,7 +97,7 @@ Plan make_plan(const Problem &given) {
                           rows.stride[k] == static_cast<std::ptrdiff_t>(
                                                 dtype_size[static_cast<int>(array.dtype)]);
     }
-    plan.stream = (plan.direct || plan.panels) && p.array[y_stream].data != nullptr &&
+    plan.stream = (plan.direct || plan.panels) && !p.fresh && p.array[y_stream].data != nullptr &&
                   plan.rows * plan.length >=
                       streaming_bytes() / dtype_size[static_cast<int>(plan.kernel_dtype)];
     plan.release_gil = plan.rows * plan.length >= release_gil_elements;

@@ -99,8 +99,7 @@ bool call_panels(const Plan &plan, const KernelTable &table,
                  const std::ptrdiff_t (&at)[stream_count], const Loop &rows, std::size_t count,
                  char *scratch) {
     const Problem &p = plan.problem;
-    const PanelsFn panels =
-        table.panels[static_cast<int>(p.op)][plan.kernel_dtype == DType::f64];
+    const PanelsFn panels = table.panels[static_cast<int>(p.op)][plan.kernel_dtype == DType::f64];
     if (panels == nullptr)
         return false;
     Lines lines[array_count];

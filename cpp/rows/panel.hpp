@@ -106,8 +106,8 @@ template <class V> struct LaneSums {
     static constexpr std::size_t lanes = sum_lanes<C>;
     static constexpr bool is_float = sizeof(C) == 4;
     std::size_t n;
-    bool flushed = false;     // the total is in `blocks`
-    Side<const C> term;       // of the lanes that have one element; it is its own sum
+    bool flushed = false;                // the total is in `blocks`
+    Side<const C> term;                  // of the lanes that have one element; it is its own sum
     alignas(64) C high[lanes][V::lanes]; // of the others
     alignas(64) C low[lanes][V::lanes];
     alignas(64) double blocks[is_float ? lanes : 1][V::lanes];
@@ -176,8 +176,8 @@ template <class C, int lanes> struct PanelScalars {
     alignas(64) C origin[lanes], offset[lanes], lowest[lanes]; // of Exp
     alignas(64) C hi[lanes], lo[lanes];                        // of the factor
     alignas(64) C irregular[lanes]; // 0, or 1 where the edge rules of the op decide
-    bool shallow; // as is_shallow() has it, all rows are
-    bool regular; // all rows are, and `irregular` is not set
+    bool shallow;                   // as is_shallow() has it, all rows are
+    bool regular;                   // all rows are, and `irregular` is not set
 };
 template <class P> using ScalarsOf = PanelScalars<typename P::C, P::V::lanes>;
 
@@ -193,8 +193,8 @@ template <int wanted, class P> INLINE double ranges(const P &panel, ScalarsOf<P>
     store(rows.max, extremes.max);
     const V zero = broadcast<V>(C(0));
     if constexpr ((wanted & wants_min) != 0) { // infinite rows are irregular
-        const double spread = static_cast<double>(
-            reduce_max(max(sub(extremes.max, extremes.min), zero)));
+        const double spread =
+            static_cast<double>(reduce_max(max(sub(extremes.max, extremes.min), zero)));
         rows.shallow = spread * log2_e / panel.scaling.temperature <=
                        (sizeof(C) == 4 ? 70 : 800) - binade(static_cast<double>(panel.n)) - 1;
     }
@@ -320,8 +320,8 @@ INLINE void invert(const P &, const LaneSums<typename P::V> &sums, ScalarsOf<P> 
     if (rows.regular && rows.shallow)
         return;
     for (int k = 0; k < lanes; k += V::lanes) {
-        const V hi = load<V>(rows.hi + k), up = broadcast<V>(static_cast<C>(
-                                               power_of_two(lift_bits<C>)));
+        const V hi = load<V>(rows.hi + k),
+                up = broadcast<V>(static_cast<C>(power_of_two(lift_bits<C>)));
         store(rows.irregular + k, choose(hi, hi, broadcast<V>(0), broadcast<V>(1)));
         store(rows.hi + k, mul(hi, up));
         store(rows.lo + k, mul(load<V>(rows.lo + k), up));

@@ -80,8 +80,8 @@ public:
     }
 
 private:
-    // An element of the panel that is brought to its buffer, and before that, from there, one of the
-    // panel that is written.
+    // An element of the panel that is brought to its buffer, and before that, from there, one of
+    // the panel that is written.
     struct Company {
         const PanelWalk &walk;
         Side<const C> next; // or null
@@ -115,7 +115,8 @@ private:
     INLINE void pipelined(std::size_t panels) const {
         constexpr std::size_t pitch = (sizeof(Wide) + 64) / sizeof(C);
         constexpr auto bytes = static_cast<std::ptrdiff_t>(pitch * sizeof(C));
-        const Side<C> buffer[2] = {{scratch_, bytes}, {scratch_ + n_ * pitch + 1344 / sizeof(C), bytes}};
+        const Side<C> buffer[2] = {{scratch_, bytes},
+                                   {scratch_ + n_ * pitch + 1344 / sizeof(C), bytes}};
         Scalars<Wide> scalars[2];
         Company first{*this, x_, buffer[0], {}, nullptr};
         for (std::size_t i = 0; i < n_; ++i)
@@ -124,11 +125,9 @@ private:
         for (std::size_t i = 0; i < panels; ++i) {
             const Side<C> here = buffer[i % 2], there = buffer[(i + 1) % 2];
             const auto column = static_cast<std::ptrdiff_t>(i * Wide::lanes);
-            Company company{*this,
-                            i + 1 < panels ? x_.right(column + Wide::lanes) : Side<const C>(),
-                            there,
-                            pending ? y_.right(column - Wide::lanes) : Side<C>(),
-                            &scalars[(i + 1) % 2]};
+            Company company{
+                *this, i + 1 < panels ? x_.right(column + Wide::lanes) : Side<const C>(), there,
+                pending ? y_.right(column - Wide::lanes) : Side<C>(), &scalars[(i + 1) % 2]};
             Scalars<Wide> &now = scalars[i % 2];
             Op::reduce(Panel<Wide, Whole>{{here.data, here.stride_bytes}, here, n_, {}, scaling_},
                        company, now);
@@ -140,7 +139,8 @@ private:
         }
     }
     // Rows from `at` on, their exponentials kept where the result will be.
-    template <class V, class Part> __attribute__((noinline)) void one(std::size_t at, Part part) const {
+    template <class V, class Part>
+    __attribute__((noinline)) void one(std::size_t at, Part part) const {
         const auto column = static_cast<std::ptrdiff_t>(at);
         const Side<C> y = y_.right(column);
         Scalars<V> rows;

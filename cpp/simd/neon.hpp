@@ -152,12 +152,8 @@ INLINE F64 zero_where_at_most(F64 v, F64 a, F64 b) {
     const uint64x2_t bits = vreinterpretq_u64_f64(v.r);
     return {vreinterpretq_f64_u64(vbicq_u64(bits, vcleq_f64(a.r, b.r)))};
 }
-INLINE F32 choose(F32 a, F32 b, F32 v, F32 w) {
-    return {vbslq_f32(vcleq_f32(a.r, b.r), v.r, w.r)};
-}
-INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) {
-    return {vbslq_f64(vcleq_f64(a.r, b.r), v.r, w.r)};
-}
+INLINE F32 choose(F32 a, F32 b, F32 v, F32 w) { return {vbslq_f32(vcleq_f32(a.r, b.r), v.r, w.r)}; }
+INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) { return {vbslq_f64(vcleq_f64(a.r, b.r), v.r, w.r)}; }
 
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     const uint32x4_t k = vandq_u32(vreinterpretq_u32_f32(z.r), vdupq_n_u32(7));
