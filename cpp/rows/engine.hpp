@@ -359,7 +359,7 @@ template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
             beside.stream = rows.stream && beside.from != beside.to;
             C *result = reinterpret_cast<C *>(y);
             const R now{x(i),     reinterpret_cast<const C *>(other),
-                        result,   keeps_apart ? kept[i % slots] : result,
+                        result,   keeps_apart ? kept[RowOp::keeps ? i % slots : 0] : result,
                         n,        current,
                         range[i], beside,
                         &rows,    static_cast<std::ptrdiff_t>(i)};
