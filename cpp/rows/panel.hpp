@@ -192,9 +192,20 @@ template <class C, int lanes> struct PanelScalars {
 };
 template <class P> using ScalarsOf = PanelScalars<typename P::C, P::V::lanes>;
 
-// The range of the rows; returns the largest abs(max).
-template <int wanted, class P> INLINE double ranges(const P &panel, ScalarsOf<P> &rows) {
+// What follows from the rows' max and min; returns the largest abs(max).
+template <int wanted, class P> INLINE double settle_ranges(const P &panel, ScalarsOf<P> &rows) {
     using C = typename P::C;
+    using V = typename P::V;
+    const V zero = broadcast<V>(C(0)), top = load<V>(rows.max);
+    if constexpr ((wanted & wants_min) != 0) { // infinite rows are irregular
+        const double spread =
+            static_cast<double>(reduce_max(max(sub(top, load<V>(rows.min)), zero)));
+        rows.shallow = spread * log2_e / panel.scaling.temperature <=
+                       (sizeof(C) == 4 ? 70 : 800) - binade(static_cast<double>(panel.n)) - 1;
+    }
+    return static_cast<double>(reduce_max(max(top, sub(zero, top))));
+}
+template <int wanted, class P> INLINE double ranges(const P &panel, ScalarsOf<P> &rows) {
     using V = typename P::V;
     Extremes<wanted, V> extremes;
     for (std::size_t i = 0; i < panel.n; ++i) {
@@ -202,14 +213,8 @@ template <int wanted, class P> INLINE double ranges(const P &panel, ScalarsOf<P>
         extremes.add(v, v);
     }
     store(rows.max, extremes.max);
-    const V zero = broadcast<V>(C(0));
-    if constexpr ((wanted & wants_min) != 0) { // infinite rows are irregular
-        const double spread = static_cast<double>(
-            reduce_max(max(sub(extremes.max, extremes.min), zero)));
-        rows.shallow = spread * log2_e / panel.scaling.temperature <=
-                       (sizeof(C) == 4 ? 70 : 800) - binade(static_cast<double>(panel.n)) - 1;
-    }
-    return static_cast<double>(reduce_max(max(extremes.max, sub(zero, extremes.max))));
+    store(rows.min, extremes.min);
+    return settle_ranges<wanted>(panel, rows);
 }
 
 // The constants of Exp for each row. Integers up to 2^22 are floats as well.

@@ -8,23 +8,33 @@ namespace {
 
 struct SoftmaxPanel {
     static constexpr bool keeps = true;
+    static constexpr int wanted = wants_min;
 
     template <class P, class Others>
     static INLINE void reduce(const P &panel, Others &company, ScalarsOf<P> &rows) {
-        const double size = ranges<wants_min>(panel, rows);
+        reduce(panel, company, rows, ranges<wanted>(panel, rows));
+    }
+    // Of rows whose max and min are known; size: the largest abs(max).
+    template <class P, class Others>
+    static INLINE void reduce(const P &panel, Others &company, ScalarsOf<P> &rows, double size) {
         if (panel.scaling.temperature == 1 && size <= exp_limit)
             finish<Argument::plain>(panel, company, rows);
         else
             finish_far(panel, company, rows);
     }
-    // The results from what is kept of the rows, all of them regular and shallow; and of any.
-    template <class V, class Rows> static INLINE V usual(const Rows &rows, V e) {
-        return scaled(e, load<V>(rows.hi), load<V>(rows.lo));
+    // V -> V, the results from what is kept of the rows from k on, where all rows of the panel are
+    // regular and shallow; and of any.
+    template <class V, class Scalars> static INLINE auto usual_of(const Scalars &rows, int k) {
+        return [hi = load<V>(rows.hi + k), lo = load<V>(rows.lo + k)](V e)
+                   INLINE_LAMBDA { return scaled(e, hi, lo); };
     }
-    template <class V, class Rows> static INLINE V unusual(const Rows &rows, V e) {
+    template <class V, class Scalars> static INLINE auto unusual_of(const Scalars &rows, int k) {
         using C = typename V::Scalar;
-        return choose(load<V>(rows.irregular), broadcast<V>(C(0)), lowered(usual(rows, e)),
-                      broadcast<V>(not_a_number<C>));
+        return [irregular = load<V>(rows.irregular + k),
+                usual = usual_of<V>(rows, k)](V e) INLINE_LAMBDA {
+            return choose(irregular, broadcast<V>(C(0)), lowered(usual(e)),
+                          broadcast<V>(not_a_number<C>));
+        };
     }
     template <class Rows> static INLINE bool is_usual(const Rows &rows) {
         return rows.regular && rows.shallow;
@@ -92,17 +102,17 @@ private:
 
         INLINE void step() {
             if (result.data)
-                walk.put(result.at(i), Op::usual(*of, load<Wide>(apart.at(i))));
+                walk.put(result.at(i), Op::template usual_of<Wide>(*of, 0)(load<Wide>(apart.at(i))));
             if (next.data) {
                 const auto *later = reinterpret_cast<const char *>(next.at(i + ahead));
                 for (std::size_t line = 0; line < sizeof(Wide); line += 64)
-                    __builtin_prefetch(later + line, 0, 3);
+                    __builtin_prefetch(later + line, 0, 2);
                 store(apart.at(i), load<Wide>(next.at(i)));
             }
             ++i;
         }
     };
-    static constexpr std::size_t ahead = 6; // elements, which are as many pages
+    static constexpr std::size_t ahead = 8; // elements, which are as many pages
 
     INLINE void put(C *y, Wide v) const {
         if (streams_)
@@ -153,14 +163,16 @@ private:
     }
     template <class V, class Part>
     INLINE void write_usual(Side<C> from, Side<C> to, const Scalars<V> &of, Part part) const {
+        const auto result = Op::template usual_of<V>(of, 0);
         for (std::size_t i = 0; i < n_; ++i)
-            store(to.at(i), Op::usual(of, load<V>(from.at(i), part, C(0))), part);
+            store(to.at(i), result(load<V>(from.at(i), part, C(0))), part);
     }
     template <class V, class Part>
     __attribute__((noinline)) void write_unusual(Side<C> from, Side<C> to, const Scalars<V> &of,
                                                  Part part) const {
+        const auto result = Op::template unusual_of<V>(of, 0);
         for (std::size_t i = 0; i < n_; ++i)
-            store(to.at(i), Op::unusual(of, load<V>(from.at(i), part, C(0))), part);
+            store(to.at(i), result(load<V>(from.at(i), part, C(0))), part);
     }
 
     Side<const C> x_;

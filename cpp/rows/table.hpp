@@ -3,7 +3,7 @@
 #pragma once
 #include "rows/backward.hpp"
 #include "rows/loss_gradients.hpp"
-#include "rows/panel_ops.hpp"
+#include "rows/short_rows.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
@@ -149,7 +149,8 @@ template <class Op, class C> constexpr PanelsFn panels = each_panel<Op, C>;
 
 constexpr KernelTable make_table(const char *isa) {
     return {isa,
-            {{each_row<Softmax, float>, each_row<Softmax, double>}, // in the order of Op
+            {{any_rows<Softmax, SoftmaxPanel, float>, // in the order of Op
+              any_rows<Softmax, SoftmaxPanel, double>},
              {each_row<LogSoftmax, float>, each_row<LogSoftmax, double>},
              {each_row<LogSumExp, float>, each_row<LogSumExp, double>},
              {each_gradient<SoftmaxBackward, float>, each_gradient<SoftmaxBackward, double>},

@@ -1,6 +1,14 @@
 // The vector layer's contract, and its lift to any number of lanes. Included after simd/<isa>.hpp;
 // may include simd/ only.
 //
+// Of the native width only, on levels that have panels (rows/panel.hpp):
+//
+//   load_columns(p, stride, v) v[c], lane r = element c of row r, for the 16 bytes (4 floats, 2
+//                              doubles) from p on and those of the rows `stride` bytes on
+//   store_columns(p, stride, v)  the way back; nothing else is written
+//   load_packed<n>(p, v), store_packed<n>(p, v)  the same of whole rows of n = 1, 2 or 3 floats (1
+//                              double) without a gap
+//
 // Vec<T, N> holds N lanes of float or double. An instruction set defines the one N that fills its
 // register (the native width); every larger N is two halves, so the algorithms see the same 16 (8)
 // virtual lanes everywhere. Unrolling is a larger N. The functions, all lane by lane, exact or
@@ -31,6 +39,7 @@
 //   zero_where_at_most(v, a, b)  a <= b ? +0 : v; so NaN in a or b leaves v
 //   choose(a, b, v, w)         a <= b ? v : w, bit by bit; so NaN in a or b gives w
 //   widen(v), narrow(v)        float to double, exactly; double to float
+//   load_doubles(p)            the doubles of as many floats
 //   reduce_max(v)              the largest lane; no lane is NaN
 //   reduce_second(v, w, m)     for w <= v lane by lane and m = reduce_max(v): the largest of all
 //                              lanes of v and w but one that is m

@@ -1,0 +1,182 @@
+// Short rows whose elements follow each other: turned into panels on the stack, and the results back.
+#pragma once
+#include "rows/panel_ops.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+// Longer rows are as fast with an element in each lane.
+template <class C> constexpr std::size_t longest_short_row = sizeof(C) == 4 ? 64 : 32;
+// Fewer leave most lanes empty.
+constexpr std::size_t least_short_rows = 8;
+
+template <class Op, class C> class ShortRows {
+    using N = Vec<C, native_lanes<C>>;
+    static constexpr int block = 16 / sizeof(C); // columns that are turned at a time
+    // Rows of the tile: a load waits for a store that is a multiple of 4096 bytes off.
+    template <class V> static constexpr std::size_t pitch = V::lanes + 64 / sizeof(C);
+
+public:
+    INLINE ShortRows(const Rows &rows)
+        : x_(static_cast<const char *>(rows.x)), y_(static_cast<char *>(rows.y)),
+          x_stride_(rows.x_row_stride_bytes), y_stride_(rows.y_row_stride_bytes),
+          n_(rows.length), count_(rows.count), scaling_(scaling_for(*rows.temperature, C())) {}
+
+    INLINE void run() const {
+        using Wide = Vec<C, panel_lanes<C>>;
+        using Narrow = Vec<C, sum_lanes<C>>;
+        std::size_t i = 0;
+        for (; i + Wide::lanes <= count_; i += Wide::lanes)
+            panel<Wide>(x_ + offset(i, x_stride_), x_stride_, y_ + offset(i, y_stride_), y_stride_);
+        for (; i + Narrow::lanes <= count_; i += Narrow::lanes)
+            panel<Narrow>(x_ + offset(i, x_stride_), x_stride_, y_ + offset(i, y_stride_),
+                          y_stride_);
+        if (i == count_)
+            return;
+        // The others among rows of zeros.
+        alignas(64) C rest[longest_short_row<C> * Narrow::lanes] = {};
+        const std::size_t bytes = n_ * sizeof(C);
+        char *const copy = reinterpret_cast<char *>(rest);
+        for (std::size_t r = i; r < count_; ++r)
+            __builtin_memcpy(copy + (r - i) * bytes, x_ + offset(r, x_stride_), bytes);
+        const auto stride = static_cast<std::ptrdiff_t>(bytes);
+        panel<Narrow>(copy, stride, copy, stride);
+        for (std::size_t r = i; r < count_; ++r)
+            __builtin_memcpy(y_ + offset(r, y_stride_), copy + (r - i) * bytes, bytes);
+    }
+    INLINE bool served() const {
+        const auto bytes = static_cast<std::ptrdiff_t>(n_ * sizeof(C));
+        return n_ >= block || (x_stride_ == bytes && y_stride_ == bytes);
+    }
+
+private:
+    static INLINE std::ptrdiff_t offset(std::size_t i, std::ptrdiff_t stride) {
+        return static_cast<std::ptrdiff_t>(i) * stride;
+    }
+
+    template <class V>
+    __attribute__((noinline)) void panel(const char *x, std::ptrdiff_t x_stride, char *y,
+                                         std::ptrdiff_t y_stride) const {
+        alignas(64) C tile[longest_short_row<C> * pitch<V>];
+        PanelScalars<C, V::lanes> rows;
+        const Side<C> side{tile, static_cast<std::ptrdiff_t>(pitch<V> * sizeof(C))};
+        for (int k = 0; k < V::lanes; k += N::lanes) {
+            Extremes<Op::wanted, N> extremes;
+            take(reinterpret_cast<const C *>(x + k * x_stride), x_stride, side.right(k), extremes);
+            store(rows.max + k, extremes.max);
+            store(rows.min + k, extremes.min);
+        }
+        const Panel<V, Whole> panel{{tile, side.stride_bytes}, side, n_, {}, scaling_};
+        Nobody nobody;
+        Op::reduce(panel, nobody, rows, settle_ranges<Op::wanted>(panel, rows));
+        const bool usual = Op::is_usual(rows);
+        for (int k = 0; k < V::lanes; k += N::lanes) {
+            C *to = reinterpret_cast<C *>(y + k * y_stride);
+            if (usual)
+                put(to, y_stride, side.right(k), Op::template usual_of<N>(rows, k));
+            else
+                put_unusual(to, y_stride, side.right(k), rows, k);
+        }
+    }
+
+    // A register's rows into the tile.
+    INLINE void take(const C *x, std::ptrdiff_t stride, Side<C> tile,
+                     Extremes<Op::wanted, N> &extremes) const {
+        const auto keep = [&](auto &v, std::size_t at, int from, int count) INLINE_LAMBDA {
+            for (int c = 0; c < count; ++c)
+                if (c >= from) {
+                    store(tile.at(at + c), v[c]);
+                    extremes.add(v[c], v[c]);
+                }
+        };
+        if (n_ >= block) {
+            N v[block];
+            std::size_t i = 0;
+            for (; i + block <= n_; i += block) {
+                load_columns(x + i, stride, v);
+                keep(v, i, 0, block);
+            }
+            if (i < n_) { // the last ones once more
+                load_columns(x + n_ - block, stride, v);
+                keep(v, n_ - block, static_cast<int>(i + block - n_), block);
+            }
+        } else if (n_ == 1) {
+            N v[1];
+            load_packed<1>(x, v);
+            keep(v, 0, 0, 1);
+        }
+        if constexpr (block == 4) {
+            if (n_ == 2) {
+                N v[2];
+                load_packed<2>(x, v);
+                keep(v, 0, 0, 2);
+            } else if (n_ == 3) {
+                N v[3];
+                load_packed<3>(x, v);
+                keep(v, 0, 0, 3);
+            }
+        }
+    }
+    // The results, function of what the tile holds, into a register's rows.
+    template <class Function>
+    INLINE void put(C *y, std::ptrdiff_t stride, Side<C> tile, Function function) const {
+        const auto fetch = [&](auto &v, std::size_t at, int count) INLINE_LAMBDA {
+            for (int c = 0; c < count; ++c)
+                v[c] = function(load<N>(tile.at(at + c)));
+        };
+        if (n_ >= block) {
+            N v[block];
+            std::size_t i = 0;
+            for (; i + block <= n_; i += block) {
+                fetch(v, i, block);
+                store_columns(y + i, stride, v);
+            }
+            if (i < n_) {
+                fetch(v, n_ - block, block);
+                store_columns(y + n_ - block, stride, v);
+            }
+        } else if (n_ == 1) {
+            N v[1];
+            fetch(v, 0, 1);
+            store_packed<1>(y, v);
+        }
+        if constexpr (block == 4) {
+            if (n_ == 2) {
+                N v[2];
+                fetch(v, 0, 2);
+                store_packed<2>(y, v);
+            } else if (n_ == 3) {
+                N v[3];
+                fetch(v, 0, 3);
+                store_packed<3>(y, v);
+            }
+        }
+    }
+    template <class Scalars>
+    __attribute__((noinline)) void put_unusual(C *y, std::ptrdiff_t stride, Side<C> tile,
+                                               const Scalars &rows, int k) const {
+        put(y, stride, tile, Op::template unusual_of<N>(rows, k));
+    }
+
+    const char *x_;
+    char *y_;
+    std::ptrdiff_t x_stride_, y_stride_;
+    std::size_t n_, count_;
+    Scaling<C> scaling_;
+};
+
+// One op over a batch of rows, by the way that is fastest for their length.
+template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) noexcept {
+#ifndef SOFTLANE_NO_PANELS
+    if (rows.length <= longest_short_row<C> && rows.count >= least_short_rows &&
+        rows.temperature_stride == 0 && is_moderate<C>(*rows.temperature)) {
+        const ShortRows<PanelOp, C> turned(rows);
+        if (turned.served())
+            return turned.run();
+    }
+#endif
+    each_row<RowOp, C>(rows);
+}
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA
