@@ -188,7 +188,6 @@ template <class C, int lanes> struct PanelScalars {
     alignas(64) C hi[lanes], lo[lanes];                        // of the factor
     alignas(64) C irregular[lanes]; // 0, or 1 where the edge rules of the op decide
     bool shallow; // as is_shallow() has it, all rows are
-    bool regular; // all rows are, and `irregular` is not set
 };
 template <class P> using ScalarsOf = PanelScalars<typename P::C, P::V::lanes>;
 
@@ -217,34 +216,31 @@ template <int wanted, class P> INLINE double ranges(const P &panel, ScalarsOf<P>
     return settle_ranges<wanted>(panel, rows);
 }
 
-// The constants of Exp for each row. Integers up to 2^22 are floats as well.
-template <Argument argument, class P> INLINE void prepare(const P &panel, ScalarsOf<P> &rows) {
-    using C = typename P::C;
+// The constants of Exp for a register's rows from k on. Integers up to 2^22 are floats as well.
+template <Argument argument, class C, class Scalars>
+INLINE void prepare(double t, Scalars &rows, int k) {
     using V = Vec<C, native_lanes<C>>;
     using D = Doubles<V>;
-    const double t = panel.scaling.temperature;
-    for (int k = 0; k < P::V::lanes; k += V::lanes) {
-        D top = load_doubles<D>(rows.max + k);
-        if constexpr (argument == Argument::far) {
-            const D zero = broadcast<D>(0), size = max(top, sub(zero, top));
-            const D origin = choose(size, broadcast<D>(exp_limit * t), zero, top);
-            store(rows.origin + k, from_doubles<V>(origin));
-            top = sub(top, origin);
-        }
-        D quotient = times(top, log2_e);
-        if constexpr (argument == Argument::far)
-            quotient = div(quotient, broadcast<D>(t));
-        const V shift = from_doubles<V>(nearest_integers(quotient));
-        constexpr double round = Exp<C, argument>::round;
-        constexpr C zero_shift = static_cast<C>(round + exp_table_size * ExpKernel<C>::bias);
-        store(rows.offset + k,
-              mul_add(shift, broadcast<V>(-exp_table_size), broadcast<V>(zero_shift)));
-        V lowest = mul(sub(shift, broadcast<V>(ExpKernel<C>::clamp_bits)),
-                       broadcast<V>(static_cast<C>(ln_2)));
-        if constexpr (argument == Argument::far)
-            lowest = mul(lowest, broadcast<V>(static_cast<C>(t)));
-        store(rows.lowest + k, lowest);
+    D top = load_doubles<D>(rows.max + k);
+    if constexpr (argument == Argument::far) {
+        const D zero = broadcast<D>(0), size = max(top, sub(zero, top));
+        const D origin = choose(size, broadcast<D>(exp_limit * t), zero, top);
+        store(rows.origin + k, from_doubles<V>(origin));
+        top = sub(top, origin);
     }
+    D quotient = times(top, log2_e);
+    if constexpr (argument == Argument::far)
+        quotient = div(quotient, broadcast<D>(t));
+    const V shift = from_doubles<V>(nearest_integers(quotient));
+    constexpr double round = Exp<C, argument>::round;
+    constexpr C zero_shift = static_cast<C>(round + exp_table_size * ExpKernel<C>::bias);
+    store(rows.offset + k,
+          mul_add(shift, broadcast<V>(-exp_table_size), broadcast<V>(zero_shift)));
+    V lowest = mul(sub(shift, broadcast<V>(ExpKernel<C>::clamp_bits)),
+                   broadcast<V>(static_cast<C>(ln_2)));
+    if constexpr (argument == Argument::far)
+        lowest = mul(lowest, broadcast<V>(static_cast<C>(t)));
+    store(rows.lowest + k, lowest);
 }
 
 // Makes the sums of function(x, i), V -> V, over each element. `company` steps along.
@@ -304,11 +300,6 @@ INLINE void exponentials(const P &panel, const ScalarsOf<P> &rows, LaneSums<type
     sum_up<keeps>(panel, sums, company, exp);
 }
 
-// v is a number in no lane that is NaN.
-template <class V> INLINE bool any_nan(V v) {
-    return reduce_max(choose(v, v, broadcast<V>(0), broadcast<V>(1))) != 0;
-}
-
 template <int N> INLINE void store_limbs(Vec<double, N> factor, float *hi, float *lo) {
     const auto high = narrow(factor);
     store(hi, high);
@@ -319,29 +310,24 @@ template <class V> INLINE void store_limbs(Pairs<V> factor, double *hi, double *
     store(lo, factor.low);
 }
 
-// The reciprocals of the sums, as Factor has them. A sum is NaN where Stats is not regular.
-template <class P>
-INLINE void invert(const P &, const LaneSums<typename P::V> &sums, ScalarsOf<P> &rows) {
-    using C = typename P::C;
+// The reciprocals of the sums of a register's rows from k on, as Factor has them. Returns whether all
+// of the rows are regular: the sum of one that is not is NaN here.
+template <class C, class Sums, class Scalars>
+INLINE bool invert(const Sums &sums, Scalars &rows, int k) {
     using V = Vec<C, native_lanes<C>>;
-    using D = Doubles<V>;
-    constexpr int lanes = P::V::lanes;
-    D all = broadcast<D>(0);
-    for (int k = 0; k < lanes; k += V::lanes) {
-        const Reals<V> sum = sums.total(k);
-        all = add(all, highs(sum));
-        store_limbs(reciprocals(sum), rows.hi + k, rows.lo + k);
-    }
-    rows.regular = !any_nan(all);
-    if (rows.regular && rows.shallow)
-        return;
-    for (int k = 0; k < lanes; k += V::lanes) {
-        const V hi = load<V>(rows.hi + k), up = broadcast<V>(static_cast<C>(
-                                               power_of_two(lift_bits<C>)));
-        store(rows.irregular + k, choose(hi, hi, broadcast<V>(0), broadcast<V>(1)));
-        store(rows.hi + k, mul(hi, up));
-        store(rows.lo + k, mul(load<V>(rows.lo + k), up));
-    }
+    const Reals<V> sum = sums.total(k);
+    store_limbs(reciprocals(sum), rows.hi + k, rows.lo + k);
+    return !any_nan(highs(sum));
 }
+// The same 2^lift_bits too large, and `irregular`.
+template <class C, class Scalars> INLINE void lift(Scalars &rows, int k) {
+    using V = Vec<C, native_lanes<C>>;
+    const V hi = load<V>(rows.hi + k),
+            up = broadcast<V>(static_cast<C>(power_of_two(lift_bits<C>)));
+    store(rows.irregular + k, choose(hi, hi, broadcast<V>(0), broadcast<V>(1)));
+    store(rows.hi + k, mul(hi, up));
+    store(rows.lo + k, mul(load<V>(rows.lo + k), up));
+}
+
 } // namespace
 } // namespace softlane::SOFTLANE_ISA

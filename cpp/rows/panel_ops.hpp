@@ -6,21 +6,20 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
+// What an op does with a panel once the range of its rows is known: prepare() and finish() for the
+// rows of a register at a time, from k on, and exponentials() in between, for all. finish() returns
+// whether usual_of() makes the results of these rows from what is kept of them; otherwise, and of
+// any rows after lift(), that is unusual_of().
 struct SoftmaxPanel {
     static constexpr bool keeps = true;
     static constexpr int wanted = wants_min;
 
-    template <class P, class Others>
-    static INLINE void reduce(const P &panel, Others &company, ScalarsOf<P> &rows) {
-        reduce(panel, company, rows, ranges<wanted>(panel, rows));
+    template <class C, class Sums, class Scalars>
+    static INLINE bool finish(const Sums &sums, Scalars &rows, int k) {
+        return invert<C>(sums, rows, k) && rows.shallow;
     }
-    // Of rows whose max and min are known; size: the largest abs(max).
-    template <class P, class Others>
-    static INLINE void reduce(const P &panel, Others &company, ScalarsOf<P> &rows, double size) {
-        if (panel.scaling.temperature == 1 && size <= exp_limit)
-            finish<Argument::plain>(panel, company, rows);
-        else
-            finish_far(panel, company, rows);
+    template <class C, class Scalars> static INLINE void lift(Scalars &rows, int k) {
+        SOFTLANE_ISA::lift<C>(rows, k);
     }
     // V -> V, the results from what is kept of the rows from k on, where all rows of the panel are
     // regular and shallow; and of any.
@@ -36,24 +35,43 @@ struct SoftmaxPanel {
                           broadcast<V>(not_a_number<C>));
         };
     }
-    template <class Rows> static INLINE bool is_usual(const Rows &rows) {
-        return rows.regular && rows.shallow;
-    }
-
-private:
-    template <Argument argument, class P, class Others>
-    static INLINE void finish(const P &panel, Others &company, ScalarsOf<P> &rows) {
-        prepare<argument>(panel, rows);
-        LaneSums<typename P::V> sums(panel.n);
-        exponentials<argument, keeps>(panel, rows, sums, company);
-        invert(panel, sums, rows);
-    }
-    template <class P, class Others>
-    static __attribute__((noinline)) void finish_far(const P &panel, Others &company,
-                                                     ScalarsOf<P> &rows) {
-        finish<Argument::far>(panel, company, rows);
-    }
 };
+
+template <class Op, Argument argument, class P, class Others>
+INLINE void reduce_panel(const P &panel, ScalarsOf<P> &rows, LaneSums<typename P::V> &sums,
+                         Others &company, bool prepared = false) {
+    using C = typename P::C;
+    if (!prepared)
+        for (int k = 0; k < P::V::lanes; k += native_lanes<C>)
+            prepare<argument, C>(panel.scaling.temperature, rows, k);
+    exponentials<argument, Op::keeps>(panel, rows, sums, company);
+}
+template <class Op, class P, class Others>
+__attribute__((noinline)) void reduce_far(const P &panel, ScalarsOf<P> &rows,
+                                          LaneSums<typename P::V> &sums, Others &company) {
+    reduce_panel<Op, Argument::far>(panel, rows, sums, company);
+}
+// Of rows whose range is known; size: the largest abs(max). `prepared` for Argument::plain.
+template <class Op, class P, class Others>
+INLINE void reduce(const P &panel, ScalarsOf<P> &rows, LaneSums<typename P::V> &sums,
+                   Others &company, double size, bool prepared = false) {
+    if (panel.scaling.temperature == 1 && size <= exp_limit)
+        reduce_panel<Op, Argument::plain>(panel, rows, sums, company, prepared);
+    else
+        reduce_far<Op>(panel, rows, sums, company);
+}
+// Whether the results are the usual ones, of all rows.
+template <class Op, class P>
+INLINE bool finish(const LaneSums<typename P::V> &sums, ScalarsOf<P> &rows) {
+    using C = typename P::C;
+    bool usual = true;
+    for (int k = 0; k < P::V::lanes; k += native_lanes<C>)
+        usual &= Op::template finish<C>(sums, rows, k);
+    if (!usual)
+        for (int k = 0; k < P::V::lanes; k += native_lanes<C>)
+            Op::template lift<C>(rows, k);
+    return usual;
+}
 
 // Nothing goes along.
 struct Nobody {
@@ -121,6 +139,13 @@ private:
             store(y, v);
     }
 
+    // Whether the results are the usual ones.
+    template <class P, class Others>
+    static INLINE bool run(const P &panel, Others &company, ScalarsOf<P> &rows) {
+        LaneSums<typename P::V> sums(panel.n);
+        reduce<Op>(panel, rows, sums, company, ranges<Op::wanted>(panel, rows));
+        return finish<Op, P>(sums, rows);
+    }
     // Two buffers take turns.
     INLINE void pipelined(std::size_t panels) const {
         constexpr std::size_t pitch = (sizeof(Wide) + 64) / sizeof(C);
@@ -140,9 +165,8 @@ private:
                             pending ? y_.right(column - Wide::lanes) : Side<C>(),
                             &scalars[(i + 1) % 2]};
             Scalars<Wide> &now = scalars[i % 2];
-            Op::reduce(Panel<Wide, Whole>{{here.data, here.stride_bytes}, here, n_, {}, scaling_},
-                       company, now);
-            pending = Op::is_usual(now);
+            pending = run(Panel<Wide, Whole>{{here.data, here.stride_bytes}, here, n_, {}, scaling_},
+                          company, now);
             if (!pending)
                 write_unusual<Wide>(here, y_.right(column), now, Whole{});
             else if (i + 1 == panels)
@@ -155,8 +179,7 @@ private:
         const Side<C> y = y_.right(column);
         Scalars<V> rows;
         Nobody nobody;
-        Op::reduce(Panel<V, Part>{x_.right(column), y, n_, part, scaling_}, nobody, rows);
-        if (Op::is_usual(rows))
+        if (run(Panel<V, Part>{x_.right(column), y, n_, part, scaling_}, nobody, rows))
             write_usual<V>(y, y, rows, part);
         else
             write_unusual<V>(y, y, rows, part);

@@ -65,19 +65,32 @@ private:
             take(reinterpret_cast<const C *>(x + k * x_stride), x_stride, side.right(k), extremes);
             store(rows.max + k, extremes.max);
             store(rows.min + k, extremes.min);
+            prepare<Argument::plain, C>(1, rows, k);
         }
-        const Panel<V, Whole> panel{{tile, side.stride_bytes}, side, n_, {}, scaling_};
-        Nobody nobody;
-        Op::reduce(panel, nobody, rows, settle_ranges<Op::wanted>(panel, rows));
-        const bool usual = Op::is_usual(rows);
+        using P = Panel<V, Whole>;
+        const P panel{{tile, side.stride_bytes}, side, n_, {}, scaling_};
+        LaneSums<V> sums(n_);
+        Ahead ahead{x + V::lanes * x_stride};
+        reduce<Op>(panel, rows, sums, ahead, settle_ranges<Op::wanted>(panel, rows), true);
         for (int k = 0; k < V::lanes; k += N::lanes) {
             C *to = reinterpret_cast<C *>(y + k * y_stride);
-            if (usual)
+            if (Op::template finish<C>(sums, rows, k)) {
                 put(to, y_stride, side.right(k), Op::template usual_of<N>(rows, k));
-            else
+            } else {
+                Op::template lift<C>(rows, k);
                 put_unusual(to, y_stride, side.right(k), rows, k);
+            }
         }
     }
+    // Asks for the next panel's rows.
+    struct Ahead {
+        const char *at;
+        INLINE void step() {
+            for (int line = 0; line < 256; line += 64)
+                __builtin_prefetch(at + line, 0, 3);
+            at += 256;
+        }
+    };
 
     // A register's rows into the tile.
     INLINE void take(const C *x, std::ptrdiff_t stride, Side<C> tile,

@@ -167,6 +167,9 @@ INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) {
     return {_mm256_blendv_pd(w.r, v.r, _mm256_cmp_pd(a.r, b.r, _CMP_LE_OQ))};
 }
 
+INLINE bool any_nan(F64 v) {
+    return _mm256_movemask_pd(_mm256_cmp_pd(v.r, v.r, _CMP_UNORD_Q)) != 0;
+}
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     return {_mm256_permutevar8x32_ps(table.r, _mm256_castps_si256(z.r))};
 }

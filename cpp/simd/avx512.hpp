@@ -146,6 +146,7 @@ INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) {
     return {_mm512_mask_blend_pd(_mm512_cmp_pd_mask(a.r, b.r, _CMP_LE_OQ), w.r, v.r)};
 }
 
+INLINE bool any_nan(F64 v) { return _mm512_cmp_pd_mask(v.r, v.r, _CMP_UNORD_Q) != 0; }
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     return {_mm512_permutexvar_ps(_mm512_castps_si512(z.r), table.r)};
 }

@@ -155,6 +155,7 @@ INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) {
     return {vbslq_f64(vcleq_f64(a.r, b.r), v.r, w.r)};
 }
 
+INLINE bool any_nan(F64 v) { return vaddvq_u64(vshrq_n_u64(vceqq_f64(v.r, v.r), 63)) != 2; }
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     const uint32x4_t k = vandq_u32(vreinterpretq_u32_f32(z.r), vdupq_n_u32(7));
     const uint32x4_t bytes = vmlaq_n_u32(vdupq_n_u32(0x03020100), k, 0x04040404);

@@ -1,6 +1,8 @@
 // The vector layer's contract, and its lift to any number of lanes. Included after simd/<isa>.hpp;
 // may include simd/ only.
 //
+//   any_nan(v)                 of doubles; on levels that have panels
+//
 // Of the native width only, on levels that have panels (rows/panel.hpp):
 //
 //   load_columns(p, stride, v) v[c], lane r = element c of row r, for the 16 bytes (4 floats, 2
@@ -165,6 +167,7 @@ template <int N> INLINE Vec<double, N> widen(Vec<float, N> v) {
 template <int N> INLINE Vec<float, N> narrow(Vec<double, N> v) {
     return {narrow(v.low), narrow(v.high)};
 }
+template <int N> INLINE bool any_nan(Vec<double, N> v) { return any_nan(v.low) | any_nan(v.high); }
 template <class T, int N> INLINE T reduce_second(Vec<T, N> v, Vec<T, N> w, T m) {
     return reduce_second(max(v.low, v.high), max(min(v.low, v.high), max(w.low, w.high)), m);
 }
