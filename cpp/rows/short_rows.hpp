@@ -25,12 +25,14 @@ public:
     INLINE void run() const {
         using Wide = Vec<C, panel_lanes<C>>;
         using Narrow = Vec<C, sum_lanes<C>>;
-        std::size_t i = 0;
-        for (; i + Wide::lanes <= count_; i += Wide::lanes)
-            panel<Wide>(x_ + offset(i, x_stride_), x_stride_, y_ + offset(i, y_stride_), y_stride_);
-        for (; i + Narrow::lanes <= count_; i += Narrow::lanes)
-            panel<Narrow>(x_ + offset(i, x_stride_), x_stride_, y_ + offset(i, y_stride_),
-                          y_stride_);
+        std::size_t i = count_ - count_ % Wide::lanes;
+        if (i != 0)
+            panels<Wide>(x_, x_stride_, y_, y_stride_, i / Wide::lanes);
+        const std::size_t narrow = (count_ - i) / Narrow::lanes;
+        if (narrow != 0)
+            panels<Narrow>(x_ + offset(i, x_stride_), x_stride_, y_ + offset(i, y_stride_),
+                           y_stride_, narrow);
+        i += narrow * Narrow::lanes;
         if (i == count_)
             return;
         // The others among rows of zeros.
@@ -40,7 +42,7 @@ public:
         for (std::size_t r = i; r < count_; ++r)
             __builtin_memcpy(copy + (r - i) * bytes, x_ + offset(r, x_stride_), bytes);
         const auto stride = static_cast<std::ptrdiff_t>(bytes);
-        panel<Narrow>(copy, stride, copy, stride);
+        panels<Narrow>(copy, stride, copy, stride, 1);
         for (std::size_t r = i; r < count_; ++r)
             __builtin_memcpy(y_ + offset(r, y_stride_), copy + (r - i) * bytes, bytes);
     }
@@ -54,32 +56,63 @@ private:
         return static_cast<std::ptrdiff_t>(i) * stride;
     }
 
-    template <class V>
-    __attribute__((noinline)) void panel(const char *x, std::ptrdiff_t x_stride, char *y,
-                                         std::ptrdiff_t y_stride) const {
+    template <class V> struct Turned {
         alignas(64) C tile[longest_short_row<C> * pitch<V>];
         PanelScalars<C, V::lanes> rows;
-        const Side<C> side{tile, static_cast<std::ptrdiff_t>(pitch<V> * sizeof(C))};
-        for (int k = 0; k < V::lanes; k += N::lanes) {
-            Extremes<Op::wanted, N> extremes;
-            take(reinterpret_cast<const C *>(x + k * x_stride), x_stride, side.right(k), extremes);
-            store(rows.max + k, extremes.max);
-            store(rows.min + k, extremes.min);
-            prepare<Argument::plain, C>(1, rows, k);
+        unsigned unusual; // a bit for each register's rows
+
+        INLINE Side<C> side(int k) {
+            return {tile + k, static_cast<std::ptrdiff_t>(pitch<V> * sizeof(C))};
         }
-        using P = Panel<V, Whole>;
-        const P panel{{tile, side.stride_bytes}, side, n_, {}, scaling_};
-        LaneSums<V> sums(n_);
-        Ahead ahead{x + V::lanes * x_stride};
-        reduce<Op>(panel, rows, sums, ahead, settle_ranges<Op::wanted>(panel, rows), true);
-        for (int k = 0; k < V::lanes; k += N::lanes) {
-            C *to = reinterpret_cast<C *>(y + k * y_stride);
-            if (Op::template finish<C>(sums, rows, k)) {
-                put(to, y_stride, side.right(k), Op::template usual_of<N>(rows, k));
-            } else {
-                Op::template lift<C>(rows, k);
-                put_unusual(to, y_stride, side.right(k), rows, k);
+    };
+    // A panel's results are written after the next one is turned, which hides the latency of their
+    // factors.
+    template <class V>
+    __attribute__((noinline)) void panels(const char *x, std::ptrdiff_t x_stride, char *y,
+                                          std::ptrdiff_t y_stride, std::size_t count) const {
+        Turned<V> turned[2];
+        const std::ptrdiff_t x_bytes = V::lanes * x_stride, y_bytes = V::lanes * y_stride;
+        for (std::size_t i = 0;; ++i) {
+            Turned<V> &now = turned[i % 2];
+            if (i < count)
+                for (int k = 0; k < V::lanes; k += N::lanes) {
+                    Extremes<Op::wanted, N> extremes;
+                    take(reinterpret_cast<const C *>(x + k * x_stride), x_stride, now.side(k),
+                         extremes);
+                    store(now.rows.max + k, extremes.max);
+                    store(now.rows.min + k, extremes.min);
+                    prepare<Argument::plain, C>(1, now.rows, k);
+                }
+            if (i > 0) {
+                write<V>(y, y_stride, turned[(i + 1) % 2]);
+                y += y_bytes;
             }
+            if (i == count)
+                return;
+            x += x_bytes;
+            using P = Panel<V, Whole>;
+            const Side<C> side = now.side(0);
+            const P panel{{side.data, side.stride_bytes}, side, n_, {}, scaling_};
+            LaneSums<V> sums(n_);
+            Ahead ahead{x + x_bytes};
+            reduce<Op>(panel, now.rows, sums, ahead, settle_ranges<Op::wanted>(panel, now.rows),
+                       true);
+            now.unusual = 0;
+            for (int k = 0; k < V::lanes; k += N::lanes)
+                if (!Op::template finish<C>(sums, now.rows, k)) {
+                    Op::template lift<C>(now.rows, k);
+                    now.unusual |= 1u << (k / N::lanes);
+                }
+        }
+    }
+    template <class V>
+    INLINE void write(char *y, std::ptrdiff_t stride, Turned<V> &turned) const {
+        for (int k = 0; k < V::lanes; k += N::lanes) {
+            C *to = reinterpret_cast<C *>(y + k * stride);
+            if ((turned.unusual >> (k / N::lanes) & 1) == 0)
+                put(to, stride, turned.side(k), Op::template usual_of<N>(turned.rows, k));
+            else
+                put_unusual(to, stride, turned.side(k), turned.rows, k);
         }
     }
     // Asks for the next panel's rows.
