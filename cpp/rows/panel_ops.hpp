@@ -24,17 +24,33 @@ struct SoftmaxPanel {
     // V -> V, the results from what is kept of the rows from k on, where all rows of the panel are
     // regular and shallow; and of any.
     template <class V, class Scalars> static INLINE auto usual_of(const Scalars &rows, int k) {
-        return [hi = load<V>(rows.hi + k), lo = load<V>(rows.lo + k)](V e)
-                   INLINE_LAMBDA { return scaled(e, hi, lo); };
+        return Usual<V>{load<V>(rows.hi + k), load<V>(rows.lo + k)};
     }
     template <class V, class Scalars> static INLINE auto unusual_of(const Scalars &rows, int k) {
-        using C = typename V::Scalar;
-        return [irregular = load<V>(rows.irregular + k),
-                usual = usual_of<V>(rows, k)](V e) INLINE_LAMBDA {
-            return choose(irregular, broadcast<V>(C(0)), lowered(usual(e)),
-                          broadcast<V>(not_a_number<C>));
-        };
+        return Unusual<V>{usual_of<V>(rows, k), load<V>(rows.irregular + k)};
     }
+    // The same of one row, in every lane.
+    template <class V, class Scalars> static INLINE auto usual_row(const Scalars &rows, int k) {
+        return Usual<V>{broadcast<V>(rows.hi[k]), broadcast<V>(rows.lo[k])};
+    }
+    template <class V, class Scalars> static INLINE auto unusual_row(const Scalars &rows, int k) {
+        return Unusual<V>{usual_row<V>(rows, k), broadcast<V>(rows.irregular[k])};
+    }
+
+private:
+    template <class V> struct Usual {
+        V hi, lo;
+        INLINE V operator()(V e) const { return scaled(e, hi, lo); }
+    };
+    template <class V> struct Unusual {
+        Usual<V> product;
+        V irregular;
+        INLINE V operator()(V e) const {
+            using C = typename V::Scalar;
+            return choose(irregular, broadcast<V>(C(0)), lowered(product(e)),
+                          broadcast<V>(not_a_number<C>));
+        }
+    };
 };
 
 template <class Op, Argument argument, class P, class Others>

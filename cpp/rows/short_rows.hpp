@@ -1,12 +1,12 @@
 // Short rows whose elements follow each other: turned into panels on the stack, and the results back.
 #pragma once
-#include "rows/panel_ops.hpp"
+#include "rows/row_groups.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
 // Longer rows are as fast with an element in each lane.
-template <class C> constexpr std::size_t longest_short_row = sizeof(C) == 4 ? 64 : 32;
+template <class C> constexpr std::size_t longest_short_row = sizeof(C) == 4 ? 16 : 8;
 // Fewer leave most lanes empty.
 constexpr std::size_t least_short_rows = 8;
 
@@ -213,14 +213,27 @@ private:
 
 // One op over a batch of rows, by the way that is fastest for their length.
 template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) noexcept {
-#ifndef SOFTLANE_NO_PANELS
-    if (rows.length <= longest_short_row<C> && rows.count >= least_short_rows &&
+    if (rows.length <= longest_grouped_row && rows.count >= least_short_rows &&
         rows.temperature_stride == 0 && is_moderate<C>(*rows.temperature)) {
-        const ShortRows<PanelOp, C> turned(rows);
-        if (turned.served())
-            return turned.run();
+        if (rows.length <= longest_short_row<C>) {
+            const ShortRows<PanelOp, C> turned(rows);
+            if (turned.served())
+                return turned.run();
+        } else {
+            using Groups = RowGroups<PanelOp, C>;
+            Rows rest = rows;
+            rest.count %= Groups::group;
+            const std::size_t grouped = rows.count - rest.count;
+            if (grouped != 0)
+                Groups(rows, grouped).run();
+            if (rest.count == 0)
+                return;
+            const auto done = static_cast<std::ptrdiff_t>(grouped);
+            rest.x = static_cast<const char *>(rows.x) + done * rows.x_row_stride_bytes;
+            rest.y = static_cast<char *>(rows.y) + done * rows.y_row_stride_bytes;
+            return each_row<RowOp, C>(rest);
+        }
     }
-#endif
     each_row<RowOp, C>(rows);
 }
 

@@ -3,7 +3,9 @@
 #pragma once
 #include "rows/backward.hpp"
 #include "rows/loss_gradients.hpp"
+#ifndef SOFTLANE_NO_PANELS
 #include "rows/short_rows.hpp"
+#endif
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
@@ -141,23 +143,25 @@ void exp_real_only(const double *z, double *upper, double *lower, std::size_t n)
 #define SOFTLANE_EACH_DTYPE(f, ...)                                                                \
     {f<__VA_ARGS__, half>, f<__VA_ARGS__, bfloat16>, f<__VA_ARGS__, float>, f<__VA_ARGS__, double>}
 
-#ifdef SOFTLANE_NO_PANELS // levels whose registers are too few or too narrow for them
-template <class Op, class C> constexpr PanelsFn panels = nullptr;
+// Levels whose registers are too few or too narrow have no panels.
+#ifdef SOFTLANE_NO_PANELS
+#define SOFTLANE_ROWS(Op) {each_row<Op, float>, each_row<Op, double>}
+#define SOFTLANE_PANELS(Op) {}
 #else
-template <class Op, class C> constexpr PanelsFn panels = each_panel<Op, C>;
+#define SOFTLANE_ROWS(Op) {any_rows<Op, Op##Panel, float>, any_rows<Op, Op##Panel, double>}
+#define SOFTLANE_PANELS(Op) {each_panel<Op##Panel, float>, each_panel<Op##Panel, double>}
 #endif
 
 constexpr KernelTable make_table(const char *isa) {
     return {isa,
-            {{any_rows<Softmax, SoftmaxPanel, float>, // in the order of Op
-              any_rows<Softmax, SoftmaxPanel, double>},
+            {SOFTLANE_ROWS(Softmax), // in the order of Op
              {each_row<LogSoftmax, float>, each_row<LogSoftmax, double>},
              {each_row<LogSumExp, float>, each_row<LogSumExp, double>},
              {each_gradient<SoftmaxBackward, float>, each_gradient<SoftmaxBackward, double>},
              {each_gradient<LogSoftmaxBackward, float>, each_gradient<LogSoftmaxBackward, double>},
              {each_row<CrossEntropy, float>, each_row<CrossEntropy, double>},
              {each_row<CrossEntropyWithGrad, float>, each_row<CrossEntropyWithGrad, double>}},
-            {{panels<SoftmaxPanel, float>, panels<SoftmaxPanel, double>}}, // likewise
+            {SOFTLANE_PANELS(Softmax)}, // likewise
             {SOFTLANE_EACH_DTYPE(convert, half), SOFTLANE_EACH_DTYPE(convert, bfloat16),
              SOFTLANE_EACH_DTYPE(convert, float), SOFTLANE_EACH_DTYPE(convert, double)},
             {exp_only<float>, exp_only<double>, exp_facts<float>, exp_facts<double>},
