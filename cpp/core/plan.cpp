@@ -18,7 +18,7 @@ constexpr std::size_t largest_converted_bytes = 16 * 1024;
 constexpr std::size_t most_tile_rows = 64;
 // Fewer rows side by side are packed, for fear of empty lanes.
 constexpr std::size_t least_panel_rows = 3;
-constexpr std::size_t largest_scratch_bytes = 512 * 1024;
+constexpr std::size_t largest_scratch_elements = 4096;
 
 // Drops loops of extent 1 and joins neighbours that a single stride describes; leaves at least one
 // loop.
@@ -116,7 +116,7 @@ Plan make_plan(const Problem &given) {
             std::min(along, plan.length < 16 ? fitting : std::min(fitting, most_tile_rows));
         plan.tile_bytes = (plan.tile_rows * row_bytes + 63) / 64 * 64;
         plan.workspace_bytes = static_cast<std::size_t>(plan.tile_count) * plan.tile_bytes;
-        plan.scratch = plan.length <= largest_scratch_bytes / (2 * panel_bytes);
+        plan.scratch = plan.length <= largest_scratch_elements;
         if (plan.panels && plan.scratch)
             plan.workspace_bytes = std::max(plan.workspace_bytes, 2 * plan.length * 320 + 4096);
     }

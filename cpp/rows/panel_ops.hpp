@@ -53,28 +53,30 @@ private:
     };
 };
 
-template <class Op, Argument argument, class P, class Others>
-INLINE void reduce_panel(const P &panel, ScalarsOf<P> &rows, LaneSums<typename P::V> &sums,
-                         Others &company, bool prepared = false) {
-    using C = typename P::C;
-    if (!prepared)
-        for (int k = 0; k < P::V::lanes; k += native_lanes<C>)
-            prepare<argument, C>(panel.scaling.temperature, rows, k);
-    exponentials<argument, Op::keeps>(panel, rows, sums, company);
-}
-template <class Op, class P, class Others>
+// Nothing goes along with the exponentials.
+struct Nobody {
+    INLINE void step() {}
+};
+
+template <class Op, class P>
 __attribute__((noinline)) void reduce_far(const P &panel, ScalarsOf<P> &rows,
-                                          LaneSums<typename P::V> &sums, Others &company) {
-    reduce_panel<Op, Argument::far>(panel, rows, sums, company);
+                                          LaneSums<typename P::V> &sums) {
+    using C = typename P::C;
+    for (int k = 0; k < P::V::lanes; k += native_lanes<C>)
+        prepare<Argument::far, C>(panel.scaling.temperature, rows, k);
+    Nobody nobody;
+    exponentials<Argument::far, Op::keeps>(panel, rows, sums, nobody);
 }
-// Of rows whose range is known; size: the largest abs(max). `prepared` for Argument::plain.
+// Of rows whose range is known and which are prepared for Argument::plain; size: the largest
+// abs(top).
 template <class Op, class P, class Others>
 INLINE void reduce(const P &panel, ScalarsOf<P> &rows, LaneSums<typename P::V> &sums,
-                   Others &company, double size, bool prepared = false) {
+                   Others &company, double size) {
     if (panel.scaling.temperature == 1 && size <= exp_limit)
-        reduce_panel<Op, Argument::plain>(panel, rows, sums, company, prepared);
-    else
-        reduce_far<Op>(panel, rows, sums, company);
+        return exponentials<Argument::plain, Op::keeps>(panel, rows, sums, company);
+    for (std::size_t i = 0; i < panel.n; ++i)
+        company.step();
+    reduce_far<Op>(panel, rows, sums);
 }
 // Whether the results are the usual ones, of all rows.
 template <class Op, class P>
@@ -88,11 +90,6 @@ INLINE bool finish(const LaneSums<typename P::V> &sums, ScalarsOf<P> &rows) {
             Op::template lift<C>(rows, k);
     return usual;
 }
-
-// Nothing goes along.
-struct Nobody {
-    INLINE void step() {}
-};
 
 template <class Op, class C> class PanelWalk {
     using Wide = Vec<C, panel_lanes<C>>;
@@ -111,16 +108,13 @@ public:
                                       0) {}
 
     INLINE void run() const {
-        const std::size_t panels = count_ / Wide::lanes, whole = panels * Wide::lanes;
-        if (scratch_ && panels > 1)
-            pipelined(panels);
-        else
-            for (std::size_t i = 0; i < whole; i += Wide::lanes)
-                one<Wide>(i, Whole{});
-        for (std::size_t i = whole; i < count_; i += Narrow::lanes) {
-            const std::size_t left = count_ - i;
-            one<Narrow>(i, Tail{left < Narrow::lanes ? left : Narrow::lanes});
+        std::size_t i = 0;
+        if (scratch_ && count_ >= Wide::lanes) {
+            pipelined(count_ / Wide::lanes);
+            i = count_ - count_ % Wide::lanes;
         }
+        for (; i < count_; i += Narrow::lanes)
+            few(i, count_ - i < Narrow::lanes ? count_ - i : Narrow::lanes);
     }
 
 private:
@@ -155,13 +149,6 @@ private:
             store(y, v);
     }
 
-    // Whether the results are the usual ones.
-    template <class P, class Others>
-    static INLINE bool run(const P &panel, Others &company, ScalarsOf<P> &rows) {
-        LaneSums<typename P::V> sums(panel.n);
-        reduce<Op>(panel, rows, sums, company, ranges<Op::wanted>(panel, rows));
-        return finish<Op, P>(sums, rows);
-    }
     // Two buffers take turns.
     INLINE void pipelined(std::size_t panels) const {
         constexpr std::size_t pitch = (sizeof(Wide) + 64) / sizeof(C);
@@ -181,34 +168,48 @@ private:
                             pending ? y_.right(column - Wide::lanes) : Side<C>(),
                             &scalars[(i + 1) % 2]};
             Scalars<Wide> &now = scalars[i % 2];
-            pending = run(Panel<Wide, Whole>{{here.data, here.stride_bytes}, here, n_, {}, scaling_},
-                          company, now);
+            using P = Panel<Wide, Whole>;
+            const P panel{{here.data, here.stride_bytes}, here, n_, {}, scaling_};
+            LaneSums<Wide> sums(n_);
+            const double size = ranges<Op::wanted>(panel, now);
+            for (int k = 0; k < Wide::lanes; k += native_lanes<C>)
+                prepare<Argument::plain, C>(1, now, k);
+            reduce<Op>(panel, now, sums, company, size);
+            pending = finish<Op, P>(sums, now);
             if (!pending)
-                write_unusual<Wide>(here, y_.right(column), now, Whole{});
+                write_unusual(here, y_.right(column), now, Whole{});
             else if (i + 1 == panels)
-                write_usual<Wide>(here, y_.right(column), now, Whole{});
+                write_usual(here, y_.right(column), now, Whole{});
         }
     }
-    // Rows from `at` on, their exponentials kept where the result will be.
-    template <class V, class Part> __attribute__((noinline)) void one(std::size_t at, Part part) const {
+    // Up to a Narrow of rows from `at` on, their exponentials kept where the result will be.
+    __attribute__((noinline)) void few(std::size_t at, std::size_t count) const {
+        using P = Panel<Narrow, Tail>;
         const auto column = static_cast<std::ptrdiff_t>(at);
         const Side<C> y = y_.right(column);
-        Scalars<V> rows;
-        Nobody nobody;
-        if (run(Panel<V, Part>{x_.right(column), y, n_, part, scaling_}, nobody, rows))
-            write_usual<V>(y, y, rows, part);
+        const P panel{x_.right(column), y, n_, {count}, scaling_};
+        Scalars<Narrow> rows;
+        LaneSums<Narrow> sums(n_);
+        ranges<Op::wanted>(panel, rows);
+        reduce_far<Op>(panel, rows, sums);
+        if (finish<Op, P>(sums, rows))
+            write_usual(y, y, rows, panel.part);
         else
-            write_unusual<V>(y, y, rows, part);
+            write_unusual(y, y, rows, panel.part);
     }
-    template <class V, class Part>
-    INLINE void write_usual(Side<C> from, Side<C> to, const Scalars<V> &of, Part part) const {
+    template <int lanes, class Part>
+    INLINE void write_usual(Side<C> from, Side<C> to, const PanelScalars<C, lanes> &of,
+                            Part part) const {
+        using V = Vec<C, lanes>;
         const auto result = Op::template usual_of<V>(of, 0);
         for (std::size_t i = 0; i < n_; ++i)
             store(to.at(i), result(load<V>(from.at(i), part, C(0))), part);
     }
-    template <class V, class Part>
-    __attribute__((noinline)) void write_unusual(Side<C> from, Side<C> to, const Scalars<V> &of,
+    template <int lanes, class Part>
+    __attribute__((noinline)) void write_unusual(Side<C> from, Side<C> to,
+                                                 const PanelScalars<C, lanes> &of,
                                                  Part part) const {
+        using V = Vec<C, lanes>;
         const auto result = Op::template unusual_of<V>(of, 0);
         for (std::size_t i = 0; i < n_; ++i)
             store(to.at(i), result(load<V>(from.at(i), part, C(0))), part);

@@ -6,15 +6,16 @@ namespace softlane::SOFTLANE_ISA {
 namespace {
 
 // Longer rows are as fast with an element in each lane.
-template <class C> constexpr std::size_t longest_short_row = sizeof(C) == 4 ? 16 : 8;
+template <class C> constexpr std::size_t longest_short_row = sizeof(C) == 4 ? 24 : 12;
 // Fewer leave most lanes empty.
 constexpr std::size_t least_short_rows = 8;
 
 template <class Op, class C> class ShortRows {
     using N = Vec<C, native_lanes<C>>;
+    using V = Vec<C, 2 * sum_lanes<C>>; // the rows of a panel; of few, not too many lanes are empty
     static constexpr int block = 16 / sizeof(C); // columns that are turned at a time
     // Rows of the tile: a load waits for a store that is a multiple of 4096 bytes off.
-    template <class V> static constexpr std::size_t pitch = V::lanes + 64 / sizeof(C);
+    static constexpr std::size_t pitch = V::lanes + 64 / sizeof(C);
 
 public:
     INLINE ShortRows(const Rows &rows)
@@ -23,26 +24,19 @@ public:
           n_(rows.length), count_(rows.count), scaling_(scaling_for(*rows.temperature, C())) {}
 
     INLINE void run() const {
-        using Wide = Vec<C, panel_lanes<C>>;
-        using Narrow = Vec<C, sum_lanes<C>>;
-        std::size_t i = count_ - count_ % Wide::lanes;
-        if (i != 0)
-            panels<Wide>(x_, x_stride_, y_, y_stride_, i / Wide::lanes);
-        const std::size_t narrow = (count_ - i) / Narrow::lanes;
-        if (narrow != 0)
-            panels<Narrow>(x_ + offset(i, x_stride_), x_stride_, y_ + offset(i, y_stride_),
-                           y_stride_, narrow);
-        i += narrow * Narrow::lanes;
+        const std::size_t panels = count_ / V::lanes, i = panels * V::lanes;
+        if (panels != 0)
+            turn(x_, x_stride_, y_, y_stride_, panels);
         if (i == count_)
             return;
         // The others among rows of zeros.
-        alignas(64) C rest[longest_short_row<C> * Narrow::lanes] = {};
+        alignas(64) C rest[longest_short_row<C> * V::lanes] = {};
         const std::size_t bytes = n_ * sizeof(C);
         char *const copy = reinterpret_cast<char *>(rest);
         for (std::size_t r = i; r < count_; ++r)
             __builtin_memcpy(copy + (r - i) * bytes, x_ + offset(r, x_stride_), bytes);
         const auto stride = static_cast<std::ptrdiff_t>(bytes);
-        panels<Narrow>(copy, stride, copy, stride, 1);
+        turn(copy, stride, copy, stride, 1);
         for (std::size_t r = i; r < count_; ++r)
             __builtin_memcpy(y_ + offset(r, y_stride_), copy + (r - i) * bytes, bytes);
     }
@@ -56,24 +50,23 @@ private:
         return static_cast<std::ptrdiff_t>(i) * stride;
     }
 
-    template <class V> struct Turned {
-        alignas(64) C tile[longest_short_row<C> * pitch<V>];
+    struct Turned {
+        alignas(64) C tile[longest_short_row<C> * pitch];
         PanelScalars<C, V::lanes> rows;
         unsigned unusual; // a bit for each register's rows
 
         INLINE Side<C> side(int k) {
-            return {tile + k, static_cast<std::ptrdiff_t>(pitch<V> * sizeof(C))};
+            return {tile + k, static_cast<std::ptrdiff_t>(pitch * sizeof(C))};
         }
     };
     // A panel's results are written after the next one is turned, which hides the latency of their
     // factors.
-    template <class V>
-    __attribute__((noinline)) void panels(const char *x, std::ptrdiff_t x_stride, char *y,
-                                          std::ptrdiff_t y_stride, std::size_t count) const {
-        Turned<V> turned[2];
+    __attribute__((noinline)) void turn(const char *x, std::ptrdiff_t x_stride, char *y,
+                                        std::ptrdiff_t y_stride, std::size_t count) const {
+        Turned turned[2];
         const std::ptrdiff_t x_bytes = V::lanes * x_stride, y_bytes = V::lanes * y_stride;
         for (std::size_t i = 0;; ++i) {
-            Turned<V> &now = turned[i % 2];
+            Turned &now = turned[i % 2];
             if (i < count)
                 for (int k = 0; k < V::lanes; k += N::lanes) {
                     Extremes<Op::wanted, N> extremes;
@@ -84,7 +77,7 @@ private:
                     prepare<Argument::plain, C>(1, now.rows, k);
                 }
             if (i > 0) {
-                write<V>(y, y_stride, turned[(i + 1) % 2]);
+                write(y, y_stride, turned[(i + 1) % 2]);
                 y += y_bytes;
             }
             if (i == count)
@@ -95,8 +88,7 @@ private:
             const P panel{{side.data, side.stride_bytes}, side, n_, {}, scaling_};
             LaneSums<V> sums(n_);
             Ahead ahead{x + x_bytes};
-            reduce<Op>(panel, now.rows, sums, ahead, settle_ranges<Op::wanted>(panel, now.rows),
-                       true);
+            reduce<Op>(panel, now.rows, sums, ahead, settle_ranges<Op::wanted>(panel, now.rows));
             now.unusual = 0;
             for (int k = 0; k < V::lanes; k += N::lanes)
                 if (!Op::template finish<C>(sums, now.rows, k)) {
@@ -105,8 +97,7 @@ private:
                 }
         }
     }
-    template <class V>
-    INLINE void write(char *y, std::ptrdiff_t stride, Turned<V> &turned) const {
+    INLINE void write(char *y, std::ptrdiff_t stride, Turned &turned) const {
         for (int k = 0; k < V::lanes; k += N::lanes) {
             C *to = reinterpret_cast<C *>(y + k * stride);
             if ((turned.unusual >> (k / N::lanes) & 1) == 0)
@@ -119,9 +110,9 @@ private:
     struct Ahead {
         const char *at;
         INLINE void step() {
-            for (int line = 0; line < 256; line += 64)
+            for (std::size_t line = 0; line < sizeof(V); line += 64)
                 __builtin_prefetch(at + line, 0, 3);
-            at += 256;
+            at += sizeof(V);
         }
     };
 
