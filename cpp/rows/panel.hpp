@@ -183,19 +183,39 @@ INLINE void add_compensated(Vec<T, N> &high, Vec<T, N> &low, const Vec<T, N> &e)
 
 // What there is one of for each row of a panel.
 template <class C, int lanes> struct PanelScalars {
-    alignas(64) C max[lanes], min[lanes];
-    alignas(64) C origin[lanes], offset[lanes], lowest[lanes]; // of Exp
-    alignas(64) C hi[lanes], lo[lanes];                        // of the factor
+    alignas(64) C max[lanes], second[lanes], min[lanes];              // as in Range
+    alignas(64) C top[lanes];                                         // as in Stats
+    alignas(64) C shift[lanes], origin[lanes], offset[lanes], lowest[lanes]; // of Exp
+    alignas(64) C top_exponential[lanes];
+    alignas(64) C hi[lanes], lo[lanes];     // softmax: of the factor
+    alignas(64) C log[lanes];               // log_softmax: what is subtracted, and what is too small
+    alignas(64) double sum_high[lanes], sum_low[lanes], tiny[lanes]; // for a float
     alignas(64) C irregular[lanes]; // 0, or 1 where the edge rules of the op decide
     bool shallow; // as is_shallow() has it, all rows are
 };
 template <class P> using ScalarsOf = PanelScalars<typename P::C, P::V::lanes>;
 
-// What follows from the rows' max and min; returns the largest abs(max).
+// Of the rows from k on.
+template <int wanted, class V, class Scalars>
+INLINE void note_range(const Extremes<wanted, V> &extremes, Scalars &rows, int k) {
+    using C = typename V::Scalar;
+    store(rows.max + k, extremes.max);
+    V top = extremes.max;
+    if constexpr ((wanted & wants_second) != 0) {
+        const V infinite = broadcast<V>(infinity<C>);
+        store(rows.second + k, extremes.second);
+        top = choose(extremes.second, broadcast<V>(-infinity<C>), top, extremes.second);
+        top = choose(infinite, extremes.max, extremes.max, top);
+    }
+    if constexpr ((wanted & wants_min) != 0)
+        store(rows.min + k, extremes.min);
+    store(rows.top + k, top);
+}
+// What follows for all rows; returns the largest abs(top).
 template <int wanted, class P> INLINE double settle_ranges(const P &panel, ScalarsOf<P> &rows) {
     using C = typename P::C;
     using V = typename P::V;
-    const V zero = broadcast<V>(C(0)), top = load<V>(rows.max);
+    const V zero = broadcast<V>(C(0)), top = load<V>(rows.top);
     if constexpr ((wanted & wants_min) != 0) { // infinite rows are irregular
         const double spread =
             static_cast<double>(reduce_max(max(sub(top, load<V>(rows.min)), zero)));
@@ -211,8 +231,7 @@ template <int wanted, class P> INLINE double ranges(const P &panel, ScalarsOf<P>
         const V v = load<V>(panel.x.at(i), panel.part, 0);
         extremes.add(v, v);
     }
-    store(rows.max, extremes.max);
-    store(rows.min, extremes.min);
+    note_range(extremes, rows, 0);
     return settle_ranges<wanted>(panel, rows);
 }
 
@@ -221,12 +240,14 @@ template <Argument argument, class C, class Scalars>
 INLINE void prepare(double t, Scalars &rows, int k) {
     using V = Vec<C, native_lanes<C>>;
     using D = Doubles<V>;
-    D top = load_doubles<D>(rows.max + k);
+    D top = load_doubles<D>(rows.top + k);
     if constexpr (argument == Argument::far) {
         const D zero = broadcast<D>(0), size = max(top, sub(zero, top));
         const D origin = choose(size, broadcast<D>(exp_limit * t), zero, top);
         store(rows.origin + k, from_doubles<V>(origin));
         top = sub(top, origin);
+    } else {
+        store(rows.origin + k, broadcast<V>(C(0)));
     }
     D quotient = times(top, log2_e);
     if constexpr (argument == Argument::far)
@@ -234,6 +255,7 @@ INLINE void prepare(double t, Scalars &rows, int k) {
     const V shift = from_doubles<V>(nearest_integers(quotient));
     constexpr double round = Exp<C, argument>::round;
     constexpr C zero_shift = static_cast<C>(round + exp_table_size * ExpKernel<C>::bias);
+    store(rows.shift + k, shift);
     store(rows.offset + k,
           mul_add(shift, broadcast<V>(-exp_table_size), broadcast<V>(zero_shift)));
     V lowest = mul(sub(shift, broadcast<V>(ExpKernel<C>::clamp_bits)),
@@ -290,14 +312,16 @@ INLINE void sum_up(const P &panel, LaneSums<typename P::V> &sums, Others &compan
 }
 
 // sum = total of exp(x / T) * 2^(bias - shift) of each row, as Stats has it of one.
-template <Argument argument, bool keeps, class P, class Others>
-INLINE void exponentials(const P &panel, const ScalarsOf<P> &rows, LaneSums<typename P::V> &sums,
+template <Argument argument, class Op, class P, class Others>
+INLINE void exponentials(const P &panel, ScalarsOf<P> &rows, LaneSums<typename P::V> &sums,
                          Others &company) {
     using V = typename P::V;
-    const Exp<typename P::C, argument, false, V> exp(
+    const Exp<typename P::C, argument, Op::capped, V> exp(
         panel.scaling, argument == Argument::far ? load<V>(rows.origin) : V(), load<V>(rows.offset),
-        load<V>(rows.lowest), V());
-    sum_up<keeps>(panel, sums, company, exp);
+        load<V>(rows.lowest), Op::capped ? load<V>(rows.top) : V());
+    if constexpr (Op::capped)
+        store(rows.top_exponential, exp(load<V>(rows.top)));
+    sum_up<Op::keeps>(panel, sums, company, exp);
 }
 
 template <int N> INLINE void store_limbs(Vec<double, N> factor, float *hi, float *lo) {

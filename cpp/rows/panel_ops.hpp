@@ -1,18 +1,21 @@
 // The operations over panels, and the walk over all rows that lie side by side: while one panel is
 // reduced, the next one is brought into the cache and the one before is written.
 #pragma once
+#include "rows/ops.hpp"
 #include "rows/panel.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-// What an op does with a panel once the range of its rows is known: prepare() and finish() for the
-// rows of a register at a time, from k on, and exponentials() in between, for all. finish() returns
-// whether usual_of() makes the results of these rows from what is kept of them; otherwise, and of
-// any rows after lift(), that is unusual_of().
+// What an op does with a panel once the sums of its rows are known. finish(), for a register's rows
+// from k on, returns whether usual_of() makes their results from what is kept of them: their
+// exponentials, or the elements themselves. Otherwise, and of any rows after lift(), that is
+// unusual_of(), and then repair().
 struct SoftmaxPanel {
-    static constexpr bool keeps = true;
+    static constexpr bool keeps = true, capped = false;
     static constexpr int wanted = wants_min;
+
+    template <class C> static INLINE bool serves(double t) { return is_moderate<C>(t); }
 
     template <class C, class Sums, class Scalars>
     static INLINE bool finish(const Sums &sums, Scalars &rows, int k) {
@@ -36,6 +39,9 @@ struct SoftmaxPanel {
     template <class V, class Scalars> static INLINE auto unusual_row(const Scalars &rows, int k) {
         return Unusual<V>{usual_row<V>(rows, k), broadcast<V>(rows.irregular[k])};
     }
+    template <class C, class Scalars>
+    static INLINE void repair(const Scalars &, int, int, char *, std::ptrdiff_t, std::ptrdiff_t,
+                              std::size_t) {}
 
 private:
     template <class V> struct Usual {
@@ -53,6 +59,126 @@ private:
     };
 };
 
+// For temperatures of 1.
+struct LogSoftmaxPanel {
+    static constexpr bool keeps = false, capped = true;
+    static constexpr int wanted = wants_second;
+
+    template <class C> static INLINE bool serves(double t) { return t == 1; }
+
+    template <class C, class Sums, class Scalars>
+    static INLINE bool finish(const Sums &sums, Scalars &rows, int k) {
+        using V = Vec<C, native_lanes<C>>;
+        const Reals<V> sum = sums.total(k);
+        store_sums(sum, rows, k);
+        bool tiny;
+        if constexpr (sizeof(C) == 4)
+            tiny = logarithms(rows, k, V::lanes);
+        else
+            tiny = logarithms_of_doubles(rows, k, V::lanes);
+        return !tiny && !any_nan(highs(sum));
+    }
+    template <class C, class Scalars> static INLINE void lift(Scalars &rows, int k) {
+        for (int r = k; r < k + native_lanes<C>; ++r)
+            rows.irregular[r] = C(rows.sum_high[r] != rows.sum_high[r]);
+    }
+    template <class V, class Scalars> static INLINE auto usual_of(const Scalars &rows, int k) {
+        return Usual<V>{load<V>(rows.max + k), load<V>(rows.log + k)};
+    }
+    template <class V, class Scalars> static INLINE auto unusual_of(const Scalars &rows, int k) {
+        return Unusual<V>{usual_of<V>(rows, k), load<V>(rows.irregular + k)};
+    }
+    // Logarithms too small for the others are those of the maximum alone.
+    template <class C, class Scalars>
+    static INLINE void repair(const Scalars &rows, int k, int count, char *y,
+                              std::ptrdiff_t row_stride, std::ptrdiff_t stride, std::size_t n) {
+        for (int r = k; r < k + count; ++r, y += row_stride) {
+            if (rows.tiny[r] == 0 || rows.irregular[r] != 0)
+                continue;
+            std::size_t i = 0;
+            const auto at = [&] {
+                return reinterpret_cast<C *>(y + static_cast<std::ptrdiff_t>(i) * stride);
+            };
+            while (i + 1 < n && load_one(at()) != 0)
+                ++i;
+            const bool lifted = sizeof(C) == 8 && gap(rows, r) > 400;
+            store_one(at(), -rows.tiny[r], lifted ? 800 : 0);
+        }
+    }
+
+private:
+    template <class V> struct Usual {
+        V max, log;
+        INLINE V operator()(V x) const { return sub(sub(x, max), log); }
+    };
+    template <class V> struct Unusual {
+        Usual<V> difference;
+        V irregular;
+        INLINE V operator()(V x) const {
+            using C = typename V::Scalar;
+            return choose(irregular, broadcast<V>(C(0)), difference(x),
+                          broadcast<V>(not_a_number<C>));
+        }
+    };
+    template <int N, class Scalars>
+    static INLINE void store_sums(Vec<double, N> sum, Scalars &rows, int k) {
+        store(rows.sum_high + k, sum);
+    }
+    template <class V, class Scalars>
+    static INLINE void store_sums(Pairs<V> sum, Scalars &rows, int k) {
+        store(rows.sum_high + k, sum.high);
+        store(rows.sum_low + k, sum.low);
+    }
+    template <class Scalars> static INLINE double gap(const Scalars &rows, int r) {
+        return static_cast<double>(rows.max[r]) - static_cast<double>(rows.top[r]);
+    }
+    // excess() of float rows without a branch, for the compiler to vectorise. Whether any is tiny.
+    template <class Scalars>
+    static __attribute__((noinline)) bool logarithms(Scalars &rows, int k, int lanes) {
+        constexpr DoubleDouble scale{ExpConstants<float>::scale, ExpConstants<float>::scale_low};
+        constexpr double inverse =
+            reciprocal(scale).high * (1 / static_cast<double>(1ull << ExpKernel<float>::bias));
+        double least = 1;
+        for (int r = k; r < k + lanes; ++r) {
+            const bool counts = (rows.second[r] > -infinity<float>) & (gap(rows, r) <= 150);
+            const double z = static_cast<double>(rows.max[r]) - static_cast<double>(rows.origin[r]);
+            const double e = exp_of_minus<float>(counts ? z : 0.0,
+                                                 static_cast<int>(counts ? rows.shift[r] : 0.0f));
+            const double others = rows.sum_high[r] - static_cast<double>(rows.top_exponential[r]);
+            const double log = log1p<float>(others * inverse * e);
+            const bool tiny = log < 0x1p-100;
+            rows.log[r] = counts & !tiny ? static_cast<float>(log) : 0.0f;
+            rows.tiny[r] = counts & tiny ? log : 0.0;
+            least = rows.tiny[r] != 0 ? 0.0 : least;
+        }
+        return least == 0;
+    }
+    template <class Scalars>
+    static __attribute__((noinline)) bool logarithms_of_doubles(Scalars &rows, int k, int lanes) {
+        struct Lane {
+            using C = double;
+            Range<double> range;
+        };
+        bool any = false;
+        for (int r = k; r < k + lanes; ++r) {
+            Stats<double> stats;
+            stats.shift = rows.shift[r];
+            stats.sum = {rows.sum_high[r], rows.sum_low[r]};
+            stats.top = rows.top[r];
+            stats.top_exponential = rows.top_exponential[r];
+            stats.careful.origin = rows.origin[r];
+            rows.log[r] = rows.tiny[r] = 0;
+            if (stats.sum.high != stats.sum.high)
+                continue;
+            const Excess<double> of = excess(Lane{{rows.max[r], rows.second[r], 0}}, stats);
+            const bool tiny = of.lift != 0 || high(of.log) < 0x1p-900;
+            (tiny ? rows.tiny : rows.log)[r] = high(of.log);
+            any |= rows.tiny[r] != 0;
+        }
+        return any;
+    }
+};
+
 // Nothing goes along with the exponentials.
 struct Nobody {
     INLINE void step() {}
@@ -65,7 +191,7 @@ __attribute__((noinline)) void reduce_far(const P &panel, ScalarsOf<P> &rows,
     for (int k = 0; k < P::V::lanes; k += native_lanes<C>)
         prepare<Argument::far, C>(panel.scaling.temperature, rows, k);
     Nobody nobody;
-    exponentials<Argument::far, Op::keeps>(panel, rows, sums, nobody);
+    exponentials<Argument::far, Op>(panel, rows, sums, nobody);
 }
 // Of rows whose range is known and which are prepared for Argument::plain; size: the largest
 // abs(top).
@@ -73,7 +199,7 @@ template <class Op, class P, class Others>
 INLINE void reduce(const P &panel, ScalarsOf<P> &rows, LaneSums<typename P::V> &sums,
                    Others &company, double size) {
     if (panel.scaling.temperature == 1 && size <= exp_limit)
-        return exponentials<Argument::plain, Op::keeps>(panel, rows, sums, company);
+        return exponentials<Argument::plain, Op>(panel, rows, sums, company);
     for (std::size_t i = 0; i < panel.n; ++i)
         company.step();
     reduce_far<Op>(panel, rows, sums);
@@ -177,9 +303,9 @@ private:
             reduce<Op>(panel, now, sums, company, size);
             pending = finish<Op, P>(sums, now);
             if (!pending)
-                write_unusual(here, y_.right(column), now, Whole{});
+                write_unusual(panel.x, y_.right(column), now, Wide::lanes, Whole{});
             else if (i + 1 == panels)
-                write_usual(here, y_.right(column), now, Whole{});
+                write_usual(panel.x, y_.right(column), now, Whole{});
         }
     }
     // Up to a Narrow of rows from `at` on, their exponentials kept where the result will be.
@@ -192,13 +318,14 @@ private:
         LaneSums<Narrow> sums(n_);
         ranges<Op::wanted>(panel, rows);
         reduce_far<Op>(panel, rows, sums);
+        const Side<const C> from = Op::keeps ? Side<const C>{y.data, y.stride_bytes} : panel.x;
         if (finish<Op, P>(sums, rows))
-            write_usual(y, y, rows, panel.part);
+            write_usual(from, y, rows, panel.part);
         else
-            write_unusual(y, y, rows, panel.part);
+            write_unusual(from, y, rows, static_cast<int>(count), panel.part);
     }
     template <int lanes, class Part>
-    INLINE void write_usual(Side<C> from, Side<C> to, const PanelScalars<C, lanes> &of,
+    INLINE void write_usual(Side<const C> from, Side<C> to, const PanelScalars<C, lanes> &of,
                             Part part) const {
         using V = Vec<C, lanes>;
         const auto result = Op::template usual_of<V>(of, 0);
@@ -206,13 +333,15 @@ private:
             store(to.at(i), result(load<V>(from.at(i), part, C(0))), part);
     }
     template <int lanes, class Part>
-    __attribute__((noinline)) void write_unusual(Side<C> from, Side<C> to,
-                                                 const PanelScalars<C, lanes> &of,
+    __attribute__((noinline)) void write_unusual(Side<const C> from, Side<C> to,
+                                                 const PanelScalars<C, lanes> &of, int count,
                                                  Part part) const {
         using V = Vec<C, lanes>;
         const auto result = Op::template unusual_of<V>(of, 0);
         for (std::size_t i = 0; i < n_; ++i)
             store(to.at(i), result(load<V>(from.at(i), part, C(0))), part);
+        Op::template repair<C>(of, 0, count, reinterpret_cast<char *>(to.data), sizeof(C),
+                               to.stride_bytes, n_);
     }
 
     Side<const C> x_;
@@ -225,7 +354,7 @@ private:
 
 // One op over rows that lie side by side.
 template <class Op, class C> bool each_panel(const Rows &rows) noexcept {
-    if (!is_moderate<C>(*rows.temperature))
+    if (!Op::template serves<C>(*rows.temperature))
         return false;
     PanelWalk<Op, C>(rows).run();
     if (rows.stream)

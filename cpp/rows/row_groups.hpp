@@ -104,8 +104,10 @@ private:
             store_folded(to.extreme[1][r], extremes.min,
                          [](auto a, auto b) INLINE_LAMBDA { return min(a, b); });
         }
-        store(to.rows.max, across(to.extreme[0], [](N a, N b) INLINE_LAMBDA { return max(a, b); }));
-        store(to.rows.min, across(to.extreme[1], [](N a, N b) INLINE_LAMBDA { return min(a, b); }));
+        Extremes<Op::wanted, N> extremes;
+        extremes.max = across(to.extreme[0], [](N a, N b) INLINE_LAMBDA { return max(a, b); });
+        extremes.min = across(to.extreme[1], [](N a, N b) INLINE_LAMBDA { return min(a, b); });
+        note_range(extremes, to.rows, 0);
         prepare<Argument::plain, C>(1, to.rows, 0);
         return settle_ranges<Op::wanted>(Panel<N, Whole>{{}, {}, n_, {}, scaling_}, to.rows);
     }

@@ -6,7 +6,7 @@ namespace softlane::SOFTLANE_ISA {
 namespace {
 
 // Longer rows are as fast with an element in each lane.
-template <class C> constexpr std::size_t longest_short_row = sizeof(C) == 4 ? 24 : 12;
+template <class C> constexpr std::size_t longest_short_row = sizeof(C) == 4 ? 56 : 28;
 // Fewer leave most lanes empty.
 constexpr std::size_t least_short_rows = 8;
 
@@ -72,8 +72,7 @@ private:
                     Extremes<Op::wanted, N> extremes;
                     take(reinterpret_cast<const C *>(x + k * x_stride), x_stride, now.side(k),
                          extremes);
-                    store(now.rows.max + k, extremes.max);
-                    store(now.rows.min + k, extremes.min);
+                    note_range(extremes, now.rows, k);
                     prepare<Argument::plain, C>(1, now.rows, k);
                 }
             if (i > 0) {
@@ -193,6 +192,8 @@ private:
     __attribute__((noinline)) void put_unusual(C *y, std::ptrdiff_t stride, Side<C> tile,
                                                const Scalars &rows, int k) const {
         put(y, stride, tile, Op::template unusual_of<N>(rows, k));
+        Op::template repair<C>(rows, k, N::lanes, reinterpret_cast<char *>(y), stride, sizeof(C),
+                               n_);
     }
 
     const char *x_;
@@ -205,12 +206,12 @@ private:
 // One op over a batch of rows, by the way that is fastest for their length.
 template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) noexcept {
     if (rows.length <= longest_grouped_row && rows.count >= least_short_rows &&
-        rows.temperature_stride == 0 && is_moderate<C>(*rows.temperature)) {
+        rows.temperature_stride == 0 && PanelOp::template serves<C>(*rows.temperature)) {
         if (rows.length <= longest_short_row<C>) {
             const ShortRows<PanelOp, C> turned(rows);
             if (turned.served())
                 return turned.run();
-        } else {
+        } else if constexpr (PanelOp::keeps) {
             using Groups = RowGroups<PanelOp, C>;
             Rows rest = rows;
             rest.count %= Groups::group;

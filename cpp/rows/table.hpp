@@ -155,13 +155,13 @@ void exp_real_only(const double *z, double *upper, double *lower, std::size_t n)
 constexpr KernelTable make_table(const char *isa) {
     return {isa,
             {SOFTLANE_ROWS(Softmax), // in the order of Op
-             {each_row<LogSoftmax, float>, each_row<LogSoftmax, double>},
+             SOFTLANE_ROWS(LogSoftmax),
              {each_row<LogSumExp, float>, each_row<LogSumExp, double>},
              {each_gradient<SoftmaxBackward, float>, each_gradient<SoftmaxBackward, double>},
              {each_gradient<LogSoftmaxBackward, float>, each_gradient<LogSoftmaxBackward, double>},
              {each_row<CrossEntropy, float>, each_row<CrossEntropy, double>},
              {each_row<CrossEntropyWithGrad, float>, each_row<CrossEntropyWithGrad, double>}},
-            {SOFTLANE_PANELS(Softmax)}, // likewise
+            {SOFTLANE_PANELS(Softmax), SOFTLANE_PANELS(LogSoftmax)}, // likewise
             {SOFTLANE_EACH_DTYPE(convert, half), SOFTLANE_EACH_DTYPE(convert, bfloat16),
              SOFTLANE_EACH_DTYPE(convert, float), SOFTLANE_EACH_DTYPE(convert, double)},
             {exp_only<float>, exp_only<double>, exp_facts<float>, exp_facts<double>},
