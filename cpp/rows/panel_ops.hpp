@@ -132,26 +132,36 @@ private:
     template <class Scalars> static INLINE double gap(const Scalars &rows, int r) {
         return static_cast<double>(rows.max[r]) - static_cast<double>(rows.top[r]);
     }
-    // excess() of float rows without a branch, for the compiler to vectorise. Whether any is tiny.
+    // excess() of float rows without a branch, in loops that the compiler vectorises. Whether any is
+    // tiny.
     template <class Scalars>
-    static __attribute__((noinline)) bool logarithms(Scalars &rows, int k, int lanes) {
+    static __attribute__((noinline)) bool logarithms(Scalars &rows, int k, int) {
+        constexpr int lanes = native_lanes<float>;
         constexpr DoubleDouble scale{ExpConstants<float>::scale, ExpConstants<float>::scale_low};
         constexpr double inverse =
             reciprocal(scale).high * (1 / static_cast<double>(1ull << ExpKernel<float>::bias));
-        double least = 1;
-        for (int r = k; r < k + lanes; ++r) {
-            const bool counts = (rows.second[r] > -infinity<float>) & (gap(rows, r) <= 150);
-            const double z = static_cast<double>(rows.max[r]) - static_cast<double>(rows.origin[r]);
-            const double e = exp_of_minus<float>(counts ? z : 0.0,
-                                                 static_cast<int>(counts ? rows.shift[r] : 0.0f));
-            const double others = rows.sum_high[r] - static_cast<double>(rows.top_exponential[r]);
-            const double log = log1p<float>(others * inverse * e);
-            const bool tiny = log < 0x1p-100;
-            rows.log[r] = counts & !tiny ? static_cast<float>(log) : 0.0f;
-            rows.tiny[r] = counts & tiny ? log : 0.0;
-            least = rows.tiny[r] != 0 ? 0.0 : least;
-        }
-        return least == 0;
+        using V = Vec<float, lanes>;
+        using D = Doubles<V>;
+        const auto doubles = [=](const float *of)
+                                 INLINE_LAMBDA { return load_doubles<D>(of + k); };
+        const D zero = broadcast<D>(0), most = broadcast<D>(150);
+        const D max = doubles(rows.max), second = doubles(rows.second);
+        const D gap = choose(second, broadcast<D>(-infinity<double>),
+                             broadcast<D>(infinity<double>), sub(max, doubles(rows.top)));
+        double z[lanes], shift[lanes], e[lanes], w[lanes], log[lanes];
+        store(z, choose(gap, most, sub(max, doubles(rows.origin)), zero));
+        store(shift, choose(gap, most, doubles(rows.shift), zero));
+        for (int r = 0; r < lanes; ++r)
+            e[r] = exp_of_minus<float>(z[r], static_cast<int>(shift[r]));
+        const D others = sub(load<D>(rows.sum_high + k), doubles(rows.top_exponential));
+        store(w, mul(times(others, inverse), load<D>(e)));
+        for (int r = 0; r < lanes; ++r)
+            log[r] = log1p<float>(w[r]);
+        const D all = choose(gap, most, load<D>(log), zero), least = broadcast<D>(0x1p-100);
+        const D tiny = choose(least, all, zero, all);
+        store(rows.log + k, narrow(choose(least, all, all, zero)));
+        store(rows.tiny + k, tiny);
+        return reduce_max(tiny) > 0;
     }
     template <class Scalars>
     static __attribute__((noinline)) bool logarithms_of_doubles(Scalars &rows, int k, int lanes) {
