@@ -33,13 +33,13 @@ struct Rows {
     const LossOptions *loss;
     std::ptrdiff_t x_stride_bytes, y_stride_bytes; // panels: between the elements of a row,
     void *scratch; // and 2 * length * panel_bytes bytes, aligned to 64; or null: y serves
-    bool stream; // y is larger than the caches: its lines need not stay in them
+    bool stream;   // y is larger than the caches: its lines need not stay in them
 };
 
 using RowsFn = void (*)(const Rows &) noexcept;
 
-// The same of rows that lie side by side, their elements apart: false, and nothing is written, where
-// the rows' temperature is one that it does not serve.
+// The same of rows that lie side by side, their elements apart: false, and nothing is written,
+// where the rows' temperature is one that it does not serve.
 using PanelsFn = bool (*)(const Rows &) noexcept;
 
 // n elements from one stored type to another; a narrowing rounds to nearest even.

@@ -108,10 +108,12 @@ Plan make_plan(const Problem &given) {
         if (plan.length <= largest_scratch_elements)
             plan.scratch_bytes = 2 * plan.length * (panel_bytes + 64) + 4096;
         if (!in_place || swapped)
-            plan.panel_rows = panel * std::max<std::size_t>(
-                                          largest_panel_tile_bytes / (plan.length * panel_bytes), 1);
+            plan.panel_rows =
+                panel *
+                std::max<std::size_t>(largest_panel_tile_bytes / (plan.length * panel_bytes), 1);
     }
-    plan.stream = (plan.direct || (plan.panels && plan.panel_rows == 0)) && p.array[y_stream].data != nullptr &&
+    plan.stream = (plan.direct || (plan.panels && plan.panel_rows == 0)) &&
+                  p.array[y_stream].data != nullptr &&
                   plan.rows * plan.length >=
                       streaming_bytes() / dtype_size[static_cast<int>(plan.kernel_dtype)];
     plan.release_gil = plan.rows * plan.length >= release_gil_elements;
@@ -132,8 +134,7 @@ Plan make_plan(const Problem &given) {
         plan.workspace_bytes = static_cast<std::size_t>(plan.tile_count) * plan.tile_bytes;
         if (plan.panels) { // the tile, a run of converted elements, scratch
             const std::size_t elements = plan.panel_rows * (plan.length + 1);
-            const std::size_t tile =
-                elements * dtype_size[static_cast<int>(plan.kernel_dtype)];
+            const std::size_t tile = elements * dtype_size[static_cast<int>(plan.kernel_dtype)];
             plan.workspace_bytes = std::max(plan.workspace_bytes, tile + plan.scratch_bytes);
         }
     }

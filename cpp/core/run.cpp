@@ -158,8 +158,7 @@ struct PanelTiles {
         each_element(y_stream, at, [&](char *from, char *to, const char *where) {
             char *result = y.swapped ? run : to;
             convert(from, computed, result, y.dtype, n);
-            mask(result, where, rows, n, y.dtype,
-                 masked_result(p.op, static_cast<int>(y.dtype)));
+            mask(result, where, rows, n, y.dtype, masked_result(p.op, static_cast<int>(y.dtype)));
             if (y.swapped)
                 swap(y, to, result, n);
         });
@@ -181,8 +180,7 @@ bool run_panels(const Plan &plan, const KernelTable &table, const Walk &outer, c
         return call_panels(plan, table, outer.at, rows, rows.extent, lines, workspace);
     }
     char *const tile = workspace + plan.scratch_bytes;
-    const std::size_t run_bytes =
-        plan.panel_rows * dtype_size[static_cast<int>(plan.kernel_dtype)];
+    const std::size_t run_bytes = plan.panel_rows * dtype_size[static_cast<int>(plan.kernel_dtype)];
     const PanelTiles tiles{plan, table, tile, tile + run_bytes * plan.length, workspace};
     Walk at = outer;
     for (std::size_t done = 0; done < rows.extent; done += plan.panel_rows) {

@@ -117,8 +117,8 @@ template <class V> struct LaneSums {
     static constexpr std::size_t lanes = sum_lanes<C>;
     static constexpr bool is_float = sizeof(C) == 4;
     std::size_t n;
-    bool flushed = false;     // the total is in `blocks`
-    Side<const C> term;       // of the lanes that have one element; it is its own sum
+    bool flushed = false;                // the total is in `blocks`
+    Side<const C> term;                  // of the lanes that have one element; it is its own sum
     alignas(64) C high[lanes][V::lanes]; // of the others
     alignas(64) C low[lanes][V::lanes];
     alignas(64) double blocks[is_float ? lanes : 1][V::lanes];
@@ -135,9 +135,16 @@ template <class V> struct LaneSums {
             }
         flushed = true;
     }
-    INLINE Reals<N> total(int k) const { return folded<0, 1>(k); } // of the rows from k on
+    INLINE Reals<N> total(int k) const { // of the rows from k on
+        if constexpr (is_float)
+            return folded<0, 1>(k);
+        else
+            return total_of_pairs(k);
+    }
 
 private:
+    __attribute__((noinline)) Reals<N> total_of_pairs(int k) const { return folded<0, 1>(k); }
+
     INLINE Reals<N> of(std::size_t j, int k) const {
         using D = Doubles<N>;
         if constexpr (is_float) {
@@ -183,15 +190,15 @@ INLINE void add_compensated(Vec<T, N> &high, Vec<T, N> &low, const Vec<T, N> &e)
 
 // What there is one of for each row of a panel.
 template <class C, int lanes> struct PanelScalars {
-    alignas(64) C max[lanes], second[lanes], min[lanes];              // as in Range
-    alignas(64) C top[lanes];                                         // as in Stats
+    alignas(64) C max[lanes], second[lanes], min[lanes];                     // as in Range
+    alignas(64) C top[lanes];                                                // as in Stats
     alignas(64) C shift[lanes], origin[lanes], offset[lanes], lowest[lanes]; // of Exp
     alignas(64) C top_exponential[lanes];
-    alignas(64) C hi[lanes], lo[lanes];     // softmax: of the factor
-    alignas(64) C log[lanes];               // log_softmax: what is subtracted, and what is too small
+    alignas(64) C hi[lanes], lo[lanes]; // softmax: of the factor
+    alignas(64) C log[lanes];           // log_softmax: what is subtracted, and what is too small
     alignas(64) double sum_high[lanes], sum_low[lanes], tiny[lanes]; // for a float
     alignas(64) C irregular[lanes]; // 0, or 1 where the edge rules of the op decide
-    bool shallow; // as is_shallow() has it, all rows are
+    bool shallow;                   // as is_shallow() has it, all rows are
 };
 template <class P> using ScalarsOf = PanelScalars<typename P::C, P::V::lanes>;
 
@@ -256,10 +263,9 @@ INLINE void prepare(double t, Scalars &rows, int k) {
     constexpr double round = Exp<C, argument>::round;
     constexpr C zero_shift = static_cast<C>(round + exp_table_size * ExpKernel<C>::bias);
     store(rows.shift + k, shift);
-    store(rows.offset + k,
-          mul_add(shift, broadcast<V>(-exp_table_size), broadcast<V>(zero_shift)));
-    V lowest = mul(sub(shift, broadcast<V>(ExpKernel<C>::clamp_bits)),
-                   broadcast<V>(static_cast<C>(ln_2)));
+    store(rows.offset + k, mul_add(shift, broadcast<V>(-exp_table_size), broadcast<V>(zero_shift)));
+    V lowest =
+        mul(sub(shift, broadcast<V>(ExpKernel<C>::clamp_bits)), broadcast<V>(static_cast<C>(ln_2)));
     if constexpr (argument == Argument::far)
         lowest = mul(lowest, broadcast<V>(static_cast<C>(t)));
     store(rows.lowest + k, lowest);
@@ -334,8 +340,8 @@ template <class V> INLINE void store_limbs(Pairs<V> factor, double *hi, double *
     store(lo, factor.low);
 }
 
-// The reciprocals of the sums of a register's rows from k on, as Factor has them. Returns whether all
-// of the rows are regular: the sum of one that is not is NaN here.
+// The reciprocals of the sums of a register's rows from k on, as Factor has them. Returns whether
+// all of the rows are regular: the sum of one that is not is NaN here.
 template <class C, class Sums, class Scalars>
 INLINE bool invert(const Sums &sums, Scalars &rows, int k) {
     using V = Vec<C, native_lanes<C>>;

@@ -107,6 +107,10 @@ struct LogSoftmaxPanel {
     }
 
 private:
+    struct Lane { // a row, as excess() wants it
+        using C = double;
+        Range<double> range;
+    };
     template <class V> struct Usual {
         V max, log;
         INLINE V operator()(V x) const { return sub(sub(x, max), log); }
@@ -132,8 +136,8 @@ private:
     template <class Scalars> static INLINE double gap(const Scalars &rows, int r) {
         return static_cast<double>(rows.max[r]) - static_cast<double>(rows.top[r]);
     }
-    // excess() of float rows without a branch, in loops that the compiler vectorises. Whether any is
-    // tiny.
+    // excess() of float rows without a branch, in loops that the compiler vectorises. Whether any
+    // is tiny.
     template <class Scalars>
     static __attribute__((noinline)) bool logarithms(Scalars &rows, int k, int) {
         constexpr int lanes = native_lanes<float>;
@@ -142,8 +146,7 @@ private:
             reciprocal(scale).high * (1 / static_cast<double>(1ull << ExpKernel<float>::bias));
         using V = Vec<float, lanes>;
         using D = Doubles<V>;
-        const auto doubles = [=](const float *of)
-                                 INLINE_LAMBDA { return load_doubles<D>(of + k); };
+        const auto doubles = [=](const float *of) INLINE_LAMBDA { return load_doubles<D>(of + k); };
         const D zero = broadcast<D>(0), most = broadcast<D>(150);
         const D max = doubles(rows.max), second = doubles(rows.second);
         const D gap = choose(second, broadcast<D>(-infinity<double>),
@@ -165,10 +168,6 @@ private:
     }
     template <class Scalars>
     static __attribute__((noinline)) bool logarithms_of_doubles(Scalars &rows, int k, int lanes) {
-        struct Lane {
-            using C = double;
-            Range<double> range;
-        };
         bool any = false;
         for (int r = k; r < k + lanes; ++r) {
             Stats<double> stats;
@@ -254,8 +253,8 @@ public:
     }
 
 private:
-    // An element of the panel that is brought to its buffer, and before that, from there, one of the
-    // panel that is written.
+    // An element of the panel that is brought to its buffer, and before that, from there, one of
+    // the panel that is written.
     struct Company {
         const PanelWalk &walk;
         Side<const C> next; // or null
@@ -266,7 +265,8 @@ private:
 
         INLINE void step() {
             if (result.data)
-                walk.put(result.at(i), Op::template usual_of<Wide>(*of, 0)(load<Wide>(apart.at(i))));
+                walk.put(result.at(i),
+                         Op::template usual_of<Wide>(*of, 0)(load<Wide>(apart.at(i))));
             if (next.data) {
                 const auto *later = reinterpret_cast<const char *>(next.at(i + ahead));
                 for (std::size_t line = 0; line < sizeof(Wide); line += 64)
@@ -289,7 +289,8 @@ private:
     INLINE void pipelined(std::size_t panels) const {
         constexpr std::size_t pitch = (sizeof(Wide) + 64) / sizeof(C);
         constexpr auto bytes = static_cast<std::ptrdiff_t>(pitch * sizeof(C));
-        const Side<C> buffer[2] = {{scratch_, bytes}, {scratch_ + n_ * pitch + 1344 / sizeof(C), bytes}};
+        const Side<C> buffer[2] = {{scratch_, bytes},
+                                   {scratch_ + n_ * pitch + 1344 / sizeof(C), bytes}};
         Scalars<Wide> scalars[2];
         Company first{*this, x_, buffer[0], {}, nullptr};
         for (std::size_t i = 0; i < n_; ++i)
@@ -298,11 +299,9 @@ private:
         for (std::size_t i = 0; i < panels; ++i) {
             const Side<C> here = buffer[i % 2], there = buffer[(i + 1) % 2];
             const auto column = static_cast<std::ptrdiff_t>(i * Wide::lanes);
-            Company company{*this,
-                            i + 1 < panels ? x_.right(column + Wide::lanes) : Side<const C>(),
-                            there,
-                            pending ? y_.right(column - Wide::lanes) : Side<C>(),
-                            &scalars[(i + 1) % 2]};
+            Company company{
+                *this, i + 1 < panels ? x_.right(column + Wide::lanes) : Side<const C>(), there,
+                pending ? y_.right(column - Wide::lanes) : Side<C>(), &scalars[(i + 1) % 2]};
             Scalars<Wide> &now = scalars[i % 2];
             using P = Panel<Wide, Whole>;
             const P panel{{here.data, here.stride_bytes}, here, n_, {}, scaling_};

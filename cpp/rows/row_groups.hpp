@@ -21,8 +21,8 @@ public:
     // `count` is a multiple of `group`.
     INLINE RowGroups(const Rows &rows, std::size_t count)
         : x_(static_cast<const char *>(rows.x)), y_(static_cast<char *>(rows.y)),
-          x_stride_(rows.x_row_stride_bytes), y_stride_(rows.y_row_stride_bytes),
-          n_(rows.length), count_(count), scaling_(scaling_for(*rows.temperature, C())) {}
+          x_stride_(rows.x_row_stride_bytes), y_stride_(rows.y_row_stride_bytes), n_(rows.length),
+          count_(count), scaling_(scaling_for(*rows.temperature, C())) {}
 
     void run() const {
         Group groups[2];
@@ -180,8 +180,9 @@ private:
             store(to.low[r], w.low);
         } else {
             using Half = decltype(W::low);
-            store_sum(to, r,
-                      added(Pairs<Half>{w.high.low, w.low.low}, Pairs<Half>{w.high.high, w.low.high}));
+            store_sum(
+                to, r,
+                added(Pairs<Half>{w.high.low, w.low.low}, Pairs<Half>{w.high.high, w.low.high}));
         }
     }
 

@@ -1,4 +1,5 @@
-// Short rows whose elements follow each other: turned into panels on the stack, and the results back.
+// Short rows whose elements follow each other: turned into panels on the stack, and the results
+// back.
 #pragma once
 #include "rows/row_groups.hpp"
 
@@ -20,8 +21,8 @@ template <class Op, class C> class ShortRows {
 public:
     INLINE ShortRows(const Rows &rows)
         : x_(static_cast<const char *>(rows.x)), y_(static_cast<char *>(rows.y)),
-          x_stride_(rows.x_row_stride_bytes), y_stride_(rows.y_row_stride_bytes),
-          n_(rows.length), count_(rows.count), scaling_(scaling_for(*rows.temperature, C())) {}
+          x_stride_(rows.x_row_stride_bytes), y_stride_(rows.y_row_stride_bytes), n_(rows.length),
+          count_(rows.count), scaling_(scaling_for(*rows.temperature, C())) {}
 
     INLINE void run() const {
         const std::size_t panels = count_ / V::lanes, i = panels * V::lanes;
@@ -203,15 +204,24 @@ private:
     Scaling<C> scaling_;
 };
 
+// The lengths for which ShortRows and RowGroups pay for their code. Double rows take twice as long
+// for an element, so they have less to gain, and their logarithms are computed row by row anyway.
+template <class Op, class C> constexpr bool turns_short_rows = sizeof(C) == 4 || Op::keeps;
+template <class Op, class C> constexpr bool groups_rows = sizeof(C) == 4 && Op::keeps;
+
 // One op over a batch of rows, by the way that is fastest for their length.
 template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) noexcept {
-    if (rows.length <= longest_grouped_row && rows.count >= least_short_rows &&
-        rows.temperature_stride == 0 && PanelOp::template serves<C>(*rows.temperature)) {
-        if (rows.length <= longest_short_row<C>) {
+    const bool serves = rows.length <= longest_grouped_row && rows.count >= least_short_rows &&
+                        rows.temperature_stride == 0 &&
+                        PanelOp::template serves<C>(*rows.temperature);
+    if constexpr (turns_short_rows<PanelOp, C>)
+        if (serves && rows.length <= longest_short_row<C>) {
             const ShortRows<PanelOp, C> turned(rows);
             if (turned.served())
                 return turned.run();
-        } else if constexpr (PanelOp::keeps) {
+        }
+    if constexpr (groups_rows<PanelOp, C>)
+        if (serves && rows.length > longest_short_row<C>) {
             using Groups = RowGroups<PanelOp, C>;
             Rows rest = rows;
             rest.count %= Groups::group;
@@ -225,7 +235,6 @@ template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) n
             rest.y = static_cast<char *>(rows.y) + done * rows.y_row_stride_bytes;
             return each_row<RowOp, C>(rest);
         }
-    }
     each_row<RowOp, C>(rows);
 }
 

@@ -146,7 +146,9 @@ void exp_real_only(const double *z, double *upper, double *lower, std::size_t n)
 // Levels whose registers are too few or too narrow have no panels.
 #ifdef SOFTLANE_NO_PANELS
 #define SOFTLANE_ROWS(Op) {each_row<Op, float>, each_row<Op, double>}
-#define SOFTLANE_PANELS(Op) {}
+#define SOFTLANE_PANELS(Op)                                                                        \
+    {                                                                                              \
+    }
 #else
 #define SOFTLANE_ROWS(Op) {any_rows<Op, Op##Panel, float>, any_rows<Op, Op##Panel, double>}
 #define SOFTLANE_PANELS(Op) {each_panel<Op##Panel, float>, each_panel<Op##Panel, double>}

@@ -264,7 +264,8 @@ template <int n> struct PackedPlaces {
         }
     }
 };
-// Of the column c: its elements' places, and all ones where they are in the second, or third vector.
+// Of the column c: its elements' places, and all ones where they are in the second, or third
+// vector.
 template <int n> struct ColumnPlaces {
     alignas(32) int place[n][8] = {}, part[3][n][8] = {};
     constexpr ColumnPlaces() {

@@ -208,9 +208,9 @@ INLINE void transpose_quarters(const __m512 (&v)[4], F32 *w) {
 }
 INLINE void load_columns(const float *x, std::ptrdiff_t stride, F32 (&v)[4]) {
     const char *p = reinterpret_cast<const char *>(x);
-    const __m512 rows[4] = {
-        load_quarters(p, 4 * stride), load_quarters(p + stride, 4 * stride),
-        load_quarters(p + 2 * stride, 4 * stride), load_quarters(p + 3 * stride, 4 * stride)};
+    const __m512 rows[4] = {load_quarters(p, 4 * stride), load_quarters(p + stride, 4 * stride),
+                            load_quarters(p + 2 * stride, 4 * stride),
+                            load_quarters(p + 3 * stride, 4 * stride)};
     transpose_quarters(rows, v);
 }
 INLINE void store_columns(float *y, std::ptrdiff_t stride, const F32 (&v)[4]) {
@@ -239,16 +239,16 @@ template <int n> INLINE void load_packed(const float *x, F32 (&v)[n]) {
         v[0] = native_load(x);
     } else {
         for (int c = 0; c < n; ++c) {
-            const __m512i at = _mm512_add_epi32(
-                _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
-                                                     14, 15),
-                                   _mm512_set1_epi32(n)),
-                _mm512_set1_epi32(c));
+            const __m512i at =
+                _mm512_add_epi32(_mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+                                                                      10, 11, 12, 13, 14, 15),
+                                                    _mm512_set1_epi32(n)),
+                                 _mm512_set1_epi32(c));
             __m512 w = _mm512_permutex2var_ps(_mm512_loadu_ps(x), at, _mm512_loadu_ps(x + 16));
             if constexpr (n == 3)
-                w = _mm512_mask_permutexvar_ps(
-                    w, _mm512_cmpgt_epi32_mask(at, _mm512_set1_epi32(31)), at,
-                    _mm512_loadu_ps(x + 32));
+                w = _mm512_mask_permutexvar_ps(w,
+                                               _mm512_cmpgt_epi32_mask(at, _mm512_set1_epi32(31)),
+                                               at, _mm512_loadu_ps(x + 32));
             v[c].r = w;
         }
     }

@@ -148,12 +148,8 @@ INLINE F64 zero_where_at_most(F64 v, F64 a, F64 b) {
     const uint64x2_t bits = vreinterpretq_u64_f64(v.r);
     return {vreinterpretq_f64_u64(vbicq_u64(bits, vcleq_f64(a.r, b.r)))};
 }
-INLINE F32 choose(F32 a, F32 b, F32 v, F32 w) {
-    return {vbslq_f32(vcleq_f32(a.r, b.r), v.r, w.r)};
-}
-INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) {
-    return {vbslq_f64(vcleq_f64(a.r, b.r), v.r, w.r)};
-}
+INLINE F32 choose(F32 a, F32 b, F32 v, F32 w) { return {vbslq_f32(vcleq_f32(a.r, b.r), v.r, w.r)}; }
+INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) { return {vbslq_f64(vcleq_f64(a.r, b.r), v.r, w.r)}; }
 
 INLINE bool any_nan(F64 v) { return vaddvq_u64(vshrq_n_u64(vceqq_f64(v.r, v.r), 63)) != 2; }
 INLINE F32 lookup(const Table<float> &table, F32 z) {
@@ -215,8 +211,8 @@ INLINE void store_columns(float *y, std::ptrdiff_t stride, const F32 (&v)[4]) {
 }
 INLINE void load_columns(const double *x, std::ptrdiff_t stride, F64 (&v)[2]) {
     const float64x2_t a = vld1q_f64(x);
-    const float64x2_t b = vld1q_f64(
-        reinterpret_cast<const double *>(reinterpret_cast<const char *>(x) + stride));
+    const float64x2_t b =
+        vld1q_f64(reinterpret_cast<const double *>(reinterpret_cast<const char *>(x) + stride));
     v[0].r = vtrn1q_f64(a, b);
     v[1].r = vtrn2q_f64(a, b);
 }

@@ -144,8 +144,7 @@ INLINE F64 lowered(F64 y) {
 }
 
 INLINE F64 native_load_doubles(const float *p) {
-    return {_mm_cvtps_pd(
-        _mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(p))))};
+    return {_mm_cvtps_pd(_mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(p))))};
 }
 INLINE Vec<double, 4> widen(F32 v) {
     return {{_mm_cvtps_pd(v.r)}, {_mm_cvtps_pd(_mm_movehl_ps(v.r, v.r))}};
