@@ -236,17 +236,23 @@ public:
         : x_{static_cast<const C *>(rows.x), rows.x_stride_bytes},
           y_{static_cast<C *>(rows.y), rows.y_stride_bytes},
           scratch_(static_cast<C *>(rows.scratch)), n_(rows.length), count_(rows.count),
-          scaling_(scaling_for(*rows.temperature, C())),
-          streams_(rows.stream && (reinterpret_cast<std::uintptr_t>(rows.y) |
-                                   static_cast<std::uintptr_t>(rows.y_stride_bytes)) %
-                                          64 ==
-                                      0) {}
+          scaling_(scaling_for(*rows.temperature, C())), head_(0), streams_(false) {
+        // Panels begin where cache lines of the result do, if those of all elements do there.
+        const std::size_t misaligned = reinterpret_cast<std::uintptr_t>(rows.y) % 64;
+        if (rows.y_stride_bytes % 64 == 0 && misaligned % sizeof(C) == 0) {
+            head_ = misaligned ? (64 - misaligned) / sizeof(C) : 0;
+            streams_ = rows.stream;
+        }
+    }
 
     INLINE void run() const {
         std::size_t i = 0;
-        if (scratch_ && count_ >= Wide::lanes) {
-            pipelined(count_ / Wide::lanes);
-            i = count_ - count_ % Wide::lanes;
+        if (scratch_ && count_ >= head_ + Wide::lanes) {
+            const std::size_t panels = (count_ - head_) / Wide::lanes;
+            if (head_)
+                few(0, head_);
+            pipelined(head_, panels);
+            i = head_ + panels * Wide::lanes;
         }
         for (; i < count_; i += Narrow::lanes)
             few(i, count_ - i < Narrow::lanes ? count_ - i : Narrow::lanes);
@@ -264,19 +270,28 @@ private:
         std::size_t i = 0;
 
         INLINE void step() {
+            if (result.data && !walk.streams_) {
+                const auto *later = reinterpret_cast<const char *>(result.at(i + ahead));
+                for (std::size_t line = 0; line < sizeof(Wide); line += 64)
+                    __builtin_prefetch(later + line, 1, 3);
+            }
             if (result.data)
                 walk.put(result.at(i),
                          Op::template usual_of<Wide>(*of, 0)(load<Wide>(apart.at(i))));
             if (next.data) {
                 const auto *later = reinterpret_cast<const char *>(next.at(i + ahead));
-                for (std::size_t line = 0; line < sizeof(Wide); line += 64)
-                    __builtin_prefetch(later + line, 0, 2);
+                if (walk.n_ <= 256)
+                    for (std::size_t line = 0; line < sizeof(Wide); line += 64)
+                        __builtin_prefetch(later + line, 0, 2);
+                else
+                    for (std::size_t line = 0; line < sizeof(Wide); line += 64)
+                        __builtin_prefetch(later + line, 0, 3);
                 store(apart.at(i), load<Wide>(next.at(i)));
             }
             ++i;
         }
     };
-    static constexpr std::size_t ahead = 8; // elements, which are as many pages
+    static constexpr std::size_t ahead = 6; // elements, which are as many pages
 
     INLINE void put(C *y, Wide v) const {
         if (streams_)
@@ -286,19 +301,19 @@ private:
     }
 
     // Two buffers take turns.
-    INLINE void pipelined(std::size_t panels) const {
+    INLINE void pipelined(std::size_t begin, std::size_t panels) const {
         constexpr std::size_t pitch = (sizeof(Wide) + 64) / sizeof(C);
         constexpr auto bytes = static_cast<std::ptrdiff_t>(pitch * sizeof(C));
         const Side<C> buffer[2] = {{scratch_, bytes},
                                    {scratch_ + n_ * pitch + 1344 / sizeof(C), bytes}};
         Scalars<Wide> scalars[2];
-        Company first{*this, x_, buffer[0], {}, nullptr};
+        Company first{*this, x_.right(static_cast<std::ptrdiff_t>(begin)), buffer[0], {}, nullptr};
         for (std::size_t i = 0; i < n_; ++i)
             first.step();
         bool pending = false;
         for (std::size_t i = 0; i < panels; ++i) {
             const Side<C> here = buffer[i % 2], there = buffer[(i + 1) % 2];
-            const auto column = static_cast<std::ptrdiff_t>(i * Wide::lanes);
+            const auto column = static_cast<std::ptrdiff_t>(begin + i * Wide::lanes);
             Company company{
                 *this, i + 1 < panels ? x_.right(column + Wide::lanes) : Side<const C>(), there,
                 pending ? y_.right(column - Wide::lanes) : Side<C>(), &scalars[(i + 1) % 2]};
@@ -358,6 +373,7 @@ private:
     C *scratch_; // of two panels, or null
     std::size_t n_, count_;
     Scaling<C> scaling_;
+    std::size_t head_; // rows before the first whole panel
     bool streams_;
 };
 

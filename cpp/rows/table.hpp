@@ -77,6 +77,8 @@ void vec_function(VecFn function, const C *a, const C *b, const C *c, std::size_
             return sub(va, vb);
         case VecFn::mul:
             return mul(va, vb);
+        case VecFn::div:
+            return div(va, vb);
         case VecFn::mul_add:
             return mul_add(va, vb, vc);
         case VecFn::max:
@@ -93,6 +95,8 @@ void vec_function(VecFn function, const C *a, const C *b, const C *c, std::size_
             return product_rest(va, vb);
         case VecFn::zero_where_at_most:
             return zero_where_at_most(va, vb, vc);
+        case VecFn::choose:
+            return choose(va, vb, vc, va);
         case VecFn::reduce_max:
             return broadcast<V>(reduce_max(va));
         case VecFn::reduce_second:
