@@ -137,37 +137,41 @@ template <class V> struct LaneSums {
     }
     INLINE Reals<N> total(int k) const { // of the rows from k on
         if constexpr (is_float)
-            return folded<0, 1>(k);
+            return {folded<0, 1>(k), folded<0, 1>(k + D::lanes)};
         else
             return total_of_pairs(k);
     }
 
 private:
+    // One register: of a struct of more, compilers keep copies in memory.
+    using D = Vec<double, native_lanes<double>>;
+
     __attribute__((noinline)) Reals<N> total_of_pairs(int k) const { return folded<0, 1>(k); }
 
-    INLINE Reals<N> of(std::size_t j, int k) const {
-        using D = Doubles<N>;
+    INLINE auto of(std::size_t j, int k) const {
         if constexpr (is_float) {
             if (flushed)
                 return load<D>(blocks[j] + k);
-            if (n <= j + lanes)
-                return load_doubles<D>(term.at(j) + k);
-            return add(load_doubles<D>(high[j] + k), load_doubles<D>(low[j] + k));
+            const D sum = load_doubles<D>(term_or_high(j) + k);
+            return n <= j + lanes ? sum : add(sum, load_doubles<D>(low[j] + k));
         } else {
             if (n <= j + lanes)
-                return {load<D>(term.at(j) + k), broadcast<D>(0)};
+                return Pairs<D>{load<D>(term.at(j) + k), broadcast<D>(0)};
             return two_sums(load<D>(high[j] + k), load<D>(low[j] + k));
         }
     }
+    INLINE const C *term_or_high(std::size_t j) const {
+        return n <= j + lanes ? term.at(j) : high[j];
+    }
     // fold() of the lanes j, j + step, j + 2 step ...; those without an element are 0.
-    template <int j, int step> INLINE Reals<N> folded(int k) const {
+    template <int j, int step> INLINE auto folded(int k) const {
         if constexpr (step == lanes) {
             return of(j, k);
         } else {
-            const Reals<N> first = folded<j, 2 * step>(k);
-            if (n <= j + step)
-                return first;
-            return added(first, folded<j + step, 2 * step>(k));
+            auto sum = folded<j, 2 * step>(k);
+            if (n > j + step)
+                sum = added(sum, folded<j + step, 2 * step>(k));
+            return sum;
         }
     }
 };
