@@ -82,6 +82,20 @@ def test_temperature(function, axis, shape, isa):
             np.testing.assert_array_equal(halved * 2, function(grad, y, axis))
 
 
+@EVERY_FUNCTION
+def test_about_the_limits_of_float_arithmetic(function, isa):
+    """Where sums, elements or temperatures end that let a row's products stay in floats."""
+    grad, y = arguments(function, (5, 40), F32)
+    y = np.concatenate([y, y])
+    edges = {softmax_backward: [2.0**-49, 2.0**-51, 1e-40, 0.0, -0.5],
+             log_softmax_backward: [-59.5, -60.5, -100.0, -1e-40, -np.inf]}  # fmt: skip
+    y[:5, 7] = edges[function]
+    for power in (-140, -60, -42, -40, -38, 0, 36, 38, 40, 42, 110):
+        g = np.ldexp(np.concatenate([grad, grad]), power)
+        for t in (1.0, 2.0**-10, 2.0**-11, 2.0**10, 2.0**11, 0.7):
+            check(function, g, y, -1, t)
+
+
 @EVERY_DTYPE
 @EVERY_FUNCTION
 def test_temperature_extremes_give_the_limit(function, dtype, isa):

@@ -13,16 +13,23 @@ import pytest
 import softlane
 from softlane import bench, cli
 
+OWN_BOUND = {"f32": 3.0, "f64": 3.0, "f16": 0.51, "bf16": 0.51}
+
 
 def quick(*arguments: str) -> int:
     """One tiny measurement, so that the test takes as long as five rounds of it."""
     return cli.main(["bench", "--quick", "--shape", "4x40", *arguments])
 
 
+def stdout(capsys: pytest.CaptureFixture[str]) -> str:
+    """What was printed, its lines joined."""
+    return " ".join(capsys.readouterr().out.split())
+
+
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(cli.SECONDS, "quick", 0.02)
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "120")
 
 
 def test_info_prints_all_of_show_config(capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,7 +43,8 @@ def test_info_prints_all_of_show_config(capsys: pytest.CaptureFixture[str]) -> N
 def test_info_needs_numpy_alone() -> None:
     code = (
         "import sys, runpy\n"
-        "for name in ('rich', 'scipy', 'torch', 'onnxruntime', 'ml_dtypes', 'mpmath', 'flint'):\n"
+        "for name in ('rich', 'scipy', 'torch', 'onnxruntime', 'jax', 'numexpr', 'matplotlib',\n"
+        "             'ml_dtypes', 'mpmath', 'flint'):\n"
         "    sys.modules[name] = None\n"
         "sys.argv = ['softlane', 'info']\n"
         "runpy.run_module('softlane', run_name='__main__')\n"
@@ -54,7 +62,7 @@ def test_the_module_runs_as_a_command() -> None:
         timeout=120,
     )
     assert done.returncode == 2
-    assert "'axb' is not ROWSxCOLS, such as 64x1000" in done.stderr
+    assert "'axb' is not a shape (expected lengths of at least 1, such as 64x1000" in done.stderr
 
 
 def test_bench_measures_every_cell(
@@ -64,7 +72,8 @@ def test_bench_measures_every_cell(
     pytest.importorskip("scipy")
     file = tmp_path / "result.json"
     names = ["numpy", "scipy", "np.copyto", "np.exp"]
-    assert quick("--against", *names, "--dtype", "f32", "f16", "--json", str(file)) == 0
+    options = ["--dtype", "f32", "f16", "--runs", "2", "--json", str(file)]
+    assert quick("--against", *names, *options) == 0
     cells = json.loads(file.read_text())["cells"]
     keys = [(cell["dtype"], cell["mode"], cell["contestant"]) for cell in cells]
     assert sorted(keys) == sorted(
@@ -74,36 +83,81 @@ def test_bench_measures_every_cell(
         for name in ("softlane", *names)
     )
     for cell in cells:
+        assert (cell["op"], cell["axis"], cell["shape"]) == ("softmax", -1, [4, 40])
         if cell["contestant"] == "scipy" and cell["mode"] == "out":
             assert cell["unsupported"] == "no out="
             continue
-        times, samples = cell["ns_per_call"], cell["samples_ns_per_call"]
-        assert len(samples) >= 5
+        times, runs = cell["ns_per_call"], cell["runs_ns_per_call"]
+        assert len(runs) == 2
+        assert all(len(samples) >= 5 for samples in runs)
         assert 0 < times["min"] <= times["p10"] <= times["median"] <= times["p90"]
-        assert times["min"] == pytest.approx(min(samples), abs=1e-3)
+        assert times["min"] == min(map(min, runs))
+        assert times["median"] == pytest.approx(np.mean([np.median(run) for run in runs]))
         if cell["contestant"] == "softlane":
-            assert cell["max_ulp"] <= (3.0 if cell["dtype"] == "f32" else 0.51)
+            assert cell["max_ulp"]["result"] <= OWN_BOUND[cell["dtype"]]
         elif cell["floor"]:
-            assert cell["max_ulp"] is None
+            assert cell["max_ulp"] == {}
         else:
-            assert cell["max_ulp"] > 0
+            assert cell["max_ulp"]["result"] > 0
 
-    printed = capsys.readouterr().out
+    printed = stdout(capsys)
     for text in ("4x40 f32", "4x40 f16", "ns per call", "Faster than softlane", "ULP", *names):
         assert text in printed
-    assert np.__version__ in printed and softlane.__version__ in printed
+    for text in (np.__version__, softlane.__version__, "one thread", "medians of 2 runs"):
+        assert text in printed
+
+
+@pytest.mark.parametrize("op", bench.OPS)
+def test_bench_prints_a_table_for_each_op(op: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("rich")
+    floors = ["np.copyto", "np.exp", "np.max", "np.multiply"]
+    assert quick("--op", op, "--against", "numpy", "scipy", *floors) == 0
+    printed = stdout(capsys)
+    assert f"{op} along the last axis, one thread" in printed
+    assert ("out= given" in printed) == ("out" in bench.OPS[op].modes)
+    if op.startswith("cross_entropy") or op.endswith("_backward"):
+        assert f"no {op}" in printed  # scipy
+    floors_there = f"{', '.join(bench.OPS[op].floors)}: floors, which do less than the op"
+    assert floors_there in printed
+
+
+def test_an_axis_that_is_not_the_last(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("rich")
+    file = tmp_path / "result.json"
+    options = ["--axis", "1", "--against", "numpy", "--json", str(file)]
+    assert cli.main(["bench", "--quick", "--shape", "2x3x4x5", *options]) == 0
+    assert "softmax along axis 1, one thread" in stdout(capsys)
+    for cell in json.loads(file.read_text())["cells"]:
+        assert (cell["axis"], cell["shape"]) == (1, [2, 3, 4, 5])
+        assert cell["max_ulp"]["result"] < 50  # the oracle's axis was the same
+
+
+def test_cold_samples_are_single_calls(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("rich")
+    monkeypatch.setattr("softlane.bench.clock.EVICT_BYTES", (1 << 20, 1 << 20))
+    file = tmp_path / "result.json"
+    assert quick("--cold", "--against", "numpy", "--json", str(file)) == 0
+    printed = stdout(capsys)
+    assert "one thread, cold caches" in printed
+    assert "samples of one call, after writing 1 MiB" in printed
+    assert json.loads(file.read_text())["settings"]["evicted_bytes"] == 1 << 20
 
 
 def test_a_faster_contestant_is_marked(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("rich")
-    nothing = bench.Contestant("x", "x", {}, to_numpy=np.asarray)
-    monkeypatch.setitem(bench.CONTESTANTS, "numpy", lambda x, out: nothing)
+    nothing = bench.Contestant("x", "x", {})
+    monkeypatch.setitem(bench.CONTESTANTS, "numpy", lambda case: nothing)
     assert quick("--against", "numpy") == 0
-    printed = " ".join(capsys.readouterr().out.split())
+    printed = stdout(capsys)
     assert "x, faster" in printed
-    assert "Faster than softlane: numpy at 4x40 f32 (out), numpy at 4x40 f32 (fresh)." in printed
+    lost = "numpy in softmax of 4x40 f32 (out), numpy in softmax of 4x40 f32 (fresh)."
+    assert f"Faster than softlane: {lost}" in printed
     assert "inf ULP" in printed  # it wrote nothing into out
 
 
@@ -111,19 +165,21 @@ def test_missing_contestants_are_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("rich")
-    monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    assert quick("--against", "torch", "onnxruntime", "numpy") == 0
-    printed = " ".join(capsys.readouterr().out.split())
-    assert "Not installed, so not measured: torch, onnxruntime" in printed
+    absent = ["torch", "onnxruntime", "jax", "numexpr"]
+    for name in absent:
+        monkeypatch.setitem(sys.modules, name, None)
+    assert quick("--against", *absent, "numpy") == 0
+    printed = stdout(capsys)
+    assert f"Not installed, so not measured: {', '.join(absent)}" in printed
     assert 'pip install ".[peers]"' in printed
 
 
-def test_bench_without_its_extra_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("command", ["bench", "targets"])
+def test_without_its_extra_a_command_says_what_to_install(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "rich.console", None)
-    assert quick() == 2
+    assert cli.main([command]) == 2
     assert 'pip install ".[bench]"' in capsys.readouterr().err
 
 
@@ -136,68 +192,52 @@ def test_bf16_without_ml_dtypes_says_what_to_install(
     assert "pip install ml_dtypes" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", ["64", "64x", "0x3", "3x0", "-1x3", "64X1000", "1x2x3"])
+@pytest.mark.parametrize("text", ["", "64x", "0x3", "3x0", "-1x3", "64X1000", "1x2x", "1.5", "x"])
 def test_bad_shape(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         cli.main(["bench", f"--shape={text}"])
     assert stop.value.code == 2
-    assert "is not ROWSxCOLS" in capsys.readouterr().err
+    assert f"{text!r} is not a shape" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--dtype", "f8"], ["--against", "nobody"]])
-def test_unknown_names_are_refused(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dtype", "f8"], "invalid choice"),
+        (["--against", "nobody"], "invalid choice"),
+        (["--op", "softmin"], "invalid choice"),
+        (["--threads", "0"], "'0' is not a whole number from 1 on"),
+        (["--runs", "two"], "'two' is not a whole number from 1 on"),
+        (["--seconds", "0"], "'0' is not a number of seconds above 0"),
+        (["--seconds", "-1"], "'-1' is not a number of seconds above 0"),
+        (["--seconds", "nan"], "'nan' is not a number of seconds above 0"),
+        (["--axis", "1.5"], "invalid int value"),
+    ],
+)
+def test_bad_options_are_refused(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stop:
         cli.main(["bench", *arguments])
     assert stop.value.code == 2
-    assert "invalid choice" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("dtype", bench.DTYPES)
-@pytest.mark.parametrize("name", ["numpy", "scipy", "torch", "onnxruntime"])
-def test_contestants_compute_softmax(name: str, dtype: str) -> None:
-    """Both expressions of a contestant, against the oracle: it must be softmax that is timed."""
-    if name != "numpy":
-        pytest.importorskip(name)
-    if dtype == "bf16":
-        pytest.importorskip("ml_dtypes")
-    x = bench.logits((3, 50), bench.numpy_dtype(dtype))
-    out = np.zeros_like(x)
-    try:
-        contestant = bench.CONTESTANTS[name](x, out)
-    except bench.Unsupported as error:
-        pytest.skip(f"{name}: {error}")
-    names = {"x": x, "out": out, **contestant.names}
-    assert contestant.fresh is not None
-    fresh = contestant.to_numpy(eval(contestant.fresh, names))
-    assert fresh.dtype == x.dtype
-    error = bench.max_error(fresh, x)
-    assert error is not None and error < 50
-    if contestant.out is not None:
-        eval(contestant.out, names)
-        error = bench.max_error(out, x)
-        assert error is not None and error < 50
-
-
-def test_samples_are_long_enough() -> None:
-    """Each sample is at least SAMPLE_SECONDS long, whatever the call takes."""
-    taken: list[float] = []
-
-    class Recorder:
-        def timeit(self, calls: int) -> float:
-            took = 3e-6 * calls
-            taken.append(took)
-            return took
-
-    timers = {"a": Recorder(), "b": Recorder()}
-    samples = bench.sample(timers, 0.01, lambda part: None)  # type: ignore[arg-type]
-    assert all(value == pytest.approx(3e-6) for name in timers for value in samples[name])
-    assert sum(took >= bench.SAMPLE_SECONDS for took in taken) >= 2 * len(samples["a"])
-
-
-def test_progress_goes_from_zero_to_one() -> None:
-    parts: list[float] = []
-    bench.run([(2, 30)], ["f32"], ["numpy"], 0.02, lambda label, part: parts.append(part))
-    assert parts == sorted(parts)
-    assert 0 <= parts[0] < 0.1 and parts[-1] == 1.0
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--threads", "100000"], "bench: threads is 100000, but this process may use "),
+        (["--axis", "2"], "bench: axis 2 is out of bounds for the shape 4x40 (expected -2 to 1)"),
+        (["--json", "absent/f.json"], "cannot write absent/f.json: there is no folder absent"),
+        (["--plot", "absent/f.svg"], "cannot write absent/f.svg: there is no folder absent"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_it_is_measured(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("rich")
+    pytest.importorskip("matplotlib") if "--plot" in arguments else None
+    assert quick("--against", "numpy", *arguments) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.out == ""

@@ -31,10 +31,13 @@ LOSS = (
 SIGNATURES = {
     "cross_entropy": f"{LOSS})",
     "cross_entropy_with_grad": f"{LOSS}, out=None)",
+    "get_num_threads": "() -> 'int'",
     "log_softmax": f"(x, /, axis=-1, *, {ROW})",
     "log_softmax_backward": "(grad, y, /, axis=-1, *, temperature=1.0, out=None)",
     "logsumexp": "(x, /, axis=-1, *, b=None, keepdims=False, return_sign=False, where=None, "
     "dtype=None, out=None)",
+    "num_threads": "(n: 'int') -> 'AbstractContextManager[None]'",
+    "set_num_threads": "(n: 'int') -> 'int'",
     "show_config": "() -> 'dict[str, Any]'",
     "softmax": f"(x, /, axis=-1, *, {ROW})",
     "softmax_backward": "(grad, y, /, axis=-1, *, temperature=1.0, out=None)",
@@ -43,7 +46,7 @@ SIGNATURES = {
 # What each folder of cpp/ may include: the table in cpp/README.md, as patterns.
 INTRINSICS = r"[a-z]+intrin\.h|arm_neon\.h|cstddef|cstdint"
 ALLOWED = {
-    "core": r"core/\w+\.hpp|[a-z_0-9]+|(sys|asm)/\w+\.h|(cpuid|xmmintrin)\.h",
+    "core": r"core/\w+\.hpp|[a-z_0-9]+|(sys|asm)/\w+\.h|(cpuid|pthread|sched|unistd|xmmintrin)\.h",
     "include": r"softlane/\w+\.h|std\w+\.h",
     "simd": rf"{INTRINSICS}|(simd|rows)/\w+\.hpp|core/(kernels|types)\.hpp",
     "rows": rf"{INTRINSICS}|(simd|rows)/\w+\.hpp|core/(kernels|types)\.hpp",
@@ -175,7 +178,7 @@ def test_stubs_match_the_extension(tmp_path: pathlib.Path) -> None:
 
 def test_no_paths_of_a_machine() -> None:
     """Nothing that is shipped names a home folder or an absolute path of a build machine."""
-    texts = [*source_files(), *PAGES, *ROOT.glob("src/softlane/*.py*"), ROOT / "pyproject.toml"]
+    texts = [*source_files(), *PAGES, *ROOT.glob("src/softlane/**/*.py*"), ROOT / "pyproject.toml"]
     texts += ROOT.glob("examples/*.py")
     found = [path for path in texts if re.search(r"/(home|root|Users|work)/\w", path.read_text())]
     assert found == []

@@ -166,6 +166,26 @@ def test_what_is_left_where_larger_terms_cancel(isa):
     assert logsumexp([0, 0, 0], b=[1, -1, 1e-100]) == pytest.approx(np.log(1e-100), rel=1e-15)
 
 
+def test_what_is_left_keeps_its_digits(isa):
+    for n, far in itertools.product((2, 3, 8, 40), (-1.0, -800.0)):
+        x, b = np.full(n, far), np.zeros(n)
+        x[:2], b[:2] = (1e-9, 0), (1, -1)
+        log, sign = logsumexp(x, b=b, return_sign=True)
+        assert log == pytest.approx(np.log(np.expm1(1e-9)), rel=1e-15)
+        assert sign == 1
+
+
+def test_the_largest_x_need_not_matter(isa):
+    for n, power in itertools.product((3, 8, 40, 100), (500, 650, 700, 740)):
+        x = sample((5, n), DTYPES["float64"], n)
+        b = np.random.default_rng(n).standard_normal((5, n))
+        x[:, n // 2], b[:, n // 2] = power, np.exp(-float(power))
+        checked_logsumexp(x, b=b, return_sign=True)
+        b[:, ::3] *= 1e-310
+        checked_logsumexp(x, b=b, return_sign=True)
+        checked_logsumexp(x, b=b * 1e300, return_sign=True)
+
+
 def test_sizes_beyond_memory_are_memory_errors():
     huge = np.broadcast_to(np.float16(0), (2**61,))
     for options in ({}, {"dtype": np.float64}):

@@ -5,8 +5,9 @@
 #include <new>
 #include <thread>
 
+#include "bind/threads.hpp"
 #include "core/dispatch.hpp"
-#include "core/run.hpp"
+#include "core/parallel.hpp"
 
 namespace softlane::bind {
 
@@ -36,17 +37,22 @@ Unlocked::~Unlocked() {
 }
 
 void execute(const Plan &plan) {
+    Split shares = split(plan, plan.rows * plan.length < parallel_elements ? 1 : current_threads());
     std::unique_ptr<char, FreeWorkspace> workspace;
-    if (plan.workspace_bytes != 0) {
-        workspace.reset(static_cast<char *>(
-            ::operator new[](plan.workspace_bytes, std::align_val_t(64), std::nothrow)));
-        if (workspace == nullptr) {
+    const auto allocate = [&](std::size_t bytes) {
+        workspace.reset(
+            static_cast<char *>(::operator new[](bytes, std::align_val_t(64), std::nothrow)));
+        return workspace != nullptr;
+    };
+    if (shares.workspace_bytes != 0 && !allocate(shares.workspace_bytes)) {
+        shares = split(plan, 1);
+        if (!allocate(shares.workspace_bytes)) {
             PyErr_NoMemory();
             throw py::error_already_set();
         }
     }
     const Unlocked unlocked(plan.release_gil);
-    run(plan, active(), workspace.get());
+    run(plan, active(), shares, workspace.get());
 }
 
 } // namespace softlane::bind

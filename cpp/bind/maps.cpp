@@ -5,9 +5,9 @@
 #include "bind/functions.hpp"
 #include "bind/problem.hpp"
 #include "bind/result.hpp"
-#include "core/cache.hpp"
 #include "core/dispatch.hpp"
 #include "core/fp_environment.hpp"
+#include "core/parallel.hpp"
 
 namespace softlane::bind {
 
@@ -47,8 +47,6 @@ void run_plain(Op op, DType dtype, const void *x, void *y, std::size_t size, std
     rows.count = size / length;
     rows.length = length;
     rows.temperature = &one;
-    rows.stream = size >= release_gil_elements &&
-                  size * dtype_size[static_cast<int>(dtype)] >= streaming_bytes();
     const RowsFn kernel = table.rows[static_cast<int>(op)][dtype == DType::f64];
     const auto run = [&](std::size_t element_size) {
         rows.x_row_stride_bytes = rows.y_row_stride_bytes =
@@ -65,6 +63,24 @@ void run_plain(Op op, DType dtype, const void *x, void *y, std::size_t size, std
     table.convert[stored][computed](x, tile, size);
     run(sizeof(float));
     table.convert[computed][stored](tile, y, size);
+}
+
+// The same, for what threads share.
+void run_shared(Op op, DType dtype, char *x, char *y, bool fresh, std::size_t size,
+                std::size_t length) {
+    static constexpr double one = 1;
+    const auto element = static_cast<std::ptrdiff_t>(dtype_size[static_cast<int>(dtype)]);
+    const auto row = static_cast<std::ptrdiff_t>(length) * element;
+    Problem problem{};
+    problem.op = op;
+    problem.array[x_stream] = {x, dtype};
+    problem.array[y_stream] = {y, dtype};
+    problem.temperature = &one;
+    problem.fresh = fresh;
+    problem.outer_count = problem.inner_count = 1;
+    problem.outer[0] = {size / length, {row, 0, row, 0, 0, 1}};
+    problem.inner[0] = {length, {element, 0, element, 0, 0, 0}};
+    execute(make_plan(problem));
 }
 
 // A new reference to the result; null without an exception where the call is not of the plain kind.
@@ -100,10 +116,14 @@ PyObject *plain_call(Op op, const Arguments &arguments) {
     }
     if (size == 0)
         return result;
-    void *y = PyArray_DATA(reinterpret_cast<PyArrayObject *>(result));
+    char *y = PyArray_BYTES(reinterpret_cast<PyArrayObject *>(result));
+    const auto length = static_cast<std::size_t>(PyArray_DIM(x, ndim - 1));
+    if (size >= parallel_elements) { // needs no workspace, so that nothing is thrown
+        run_shared(op, *element, PyArray_BYTES(x), y, !arguments.given(out), size, length);
+        return result;
+    }
     const Unlocked unlocked(size >= release_gil_elements);
-    run_plain(op, *element, PyArray_DATA(x), y, size,
-              static_cast<std::size_t>(PyArray_DIM(x, ndim - 1)));
+    run_plain(op, *element, PyArray_DATA(x), y, size, length);
     return result;
 }
 
@@ -124,7 +144,9 @@ py::object array_call(const char *function, Op op, const Arguments &arguments) {
     operands.y = output.array();
     operands.where = &mask;
     operands.temperature = &t;
-    execute(make_plan(describe(op, operands, is_axis)));
+    Problem problem = describe(op, operands, is_axis);
+    problem.fresh = !output.given();
+    execute(make_plan(problem));
     py::object result = output.take();
     return output.given() ? result : returned(arguments.array[0], std::move(result));
 }

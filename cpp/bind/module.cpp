@@ -8,6 +8,7 @@
 #include "bind/functions.hpp"
 #include "bind/hooks.hpp"
 #include "bind/numpy.hpp"
+#include "bind/threads.hpp"
 #include "core/dispatch.hpp"
 
 namespace softlane::bind {
@@ -45,5 +46,6 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
     softlane::bind::intern_keywords();
     if (PyModule_AddFunctions(module.ptr(), softlane::bind::methods) < 0)
         throw py::error_already_set();
+    softlane::bind::register_threads(module);
     softlane::bind::register_hooks(module);
 }

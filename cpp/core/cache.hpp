@@ -5,8 +5,9 @@
 namespace softlane {
 
 // Results of so many bytes and more are written past the caches: half of the last level, but no
-// more than 16 MB. Virtual machines report a whole socket's cache, of which one core has a share: on
-// one that reports 260 MB, results of 16 MB took 0.7 times as long that way, of 4 MB about as long.
+// more than 16 MB. Virtual machines report a whole socket's cache, of which one core has a share:
+// on one that reports 260 MB, results of 16 MB took 0.7 times as long that way, of 4 MB about as
+// long.
 std::size_t streaming_bytes() noexcept;
 
 // The same from the text of the system's files ("266240K"), for one file each level; 0: unknown.

@@ -112,7 +112,7 @@ Plan make_plan(const Problem &given) {
                 panel *
                 std::max<std::size_t>(largest_panel_tile_bytes / (plan.length * panel_bytes), 1);
     }
-    plan.stream = (plan.direct || (plan.panels && plan.panel_rows == 0)) &&
+    plan.stream = (plan.direct || (plan.panels && plan.panel_rows == 0)) && !p.fresh &&
                   p.array[y_stream].data != nullptr &&
                   plan.rows * plan.length >=
                       streaming_bytes() / dtype_size[static_cast<int>(plan.kernel_dtype)];

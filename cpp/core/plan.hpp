@@ -39,6 +39,7 @@ struct Problem {
     double *extra = nullptr;
     const LossOptions *loss = nullptr;
     bool wide = false;            // computed in double, whatever the arrays are
+    bool fresh = false;           // y's pages are not there yet, and come through the caches
     bool keep_subnormals = false; // as operands and results of the kernel
     int outer_count = 0, inner_count = 0;
     Loop outer[max_dims]; // each index is a row

@@ -17,7 +17,14 @@ void step(std::ptrdiff_t (&at)[stream_count], const Loop &loop, std::ptrdiff_t b
 // Offsets of the current index of some loops, in C order.
 class Walk {
 public:
-    Walk(const Loop *loops, int count) : loops_(loops), count_(count) {}
+    // From the index whose number in C order is `number`.
+    Walk(const Loop *loops, int count, std::size_t number = 0) : loops_(loops), count_(count) {
+        for (int d = count - 1; number != 0; --d) {
+            index_[d] = number % loops[d].extent;
+            number /= loops[d].extent;
+            step(at, loops[d], static_cast<std::ptrdiff_t>(index_[d]));
+        }
+    }
 
     std::ptrdiff_t at[stream_count] = {};
 
@@ -167,24 +174,24 @@ struct PanelTiles {
 };
 
 // All rows of the innermost loop, if the kernel serves such.
-bool run_panels(const Plan &plan, const KernelTable &table, const Walk &outer, const Loop &rows,
-                char *workspace) {
+bool run_panels(const Plan &plan, const KernelTable &table, const Walk &from, const Loop &rows,
+                std::size_t extent, char *workspace) {
     const Problem &p = plan.problem;
     if (table.panels[static_cast<int>(p.op)][plan.kernel_dtype == DType::f64] == nullptr)
         return false;
     if (plan.panel_rows == 0) {
         Lines lines[array_count];
         for (int k = 0; k < array_count; ++k)
-            lines[k] = {p.array[k].data ? p.array[k].data + outer.at[k] : nullptr,
+            lines[k] = {p.array[k].data ? p.array[k].data + from.at[k] : nullptr,
                         p.inner[0].stride[k]};
-        return call_panels(plan, table, outer.at, rows, rows.extent, lines, workspace);
+        return call_panels(plan, table, from.at, rows, extent, lines, workspace);
     }
     char *const tile = workspace + plan.scratch_bytes;
     const std::size_t run_bytes = plan.panel_rows * dtype_size[static_cast<int>(plan.kernel_dtype)];
     const PanelTiles tiles{plan, table, tile, tile + run_bytes * plan.length, workspace};
-    Walk at = outer;
-    for (std::size_t done = 0; done < rows.extent; done += plan.panel_rows) {
-        const std::size_t count = std::min(plan.panel_rows, rows.extent - done);
+    Walk at = from;
+    for (std::size_t done = 0; done < extent; done += plan.panel_rows) {
+        const std::size_t count = std::min(plan.panel_rows, extent - done);
         if (!tiles(at.at, rows, count))
             return false; // the first time, if ever
         step(at.at, rows, static_cast<std::ptrdiff_t>(count));
@@ -302,8 +309,9 @@ struct Tiles {
 
 } // namespace
 
-void run(const Plan &plan, const KernelTable &table, char *workspace) noexcept {
-    if (plan.rows == 0 || plan.length == 0)
+void run_rows(const Plan &plan, const KernelTable &table, char *workspace, std::size_t begin,
+              std::size_t end) noexcept {
+    if (begin == end || plan.length == 0)
         return;
     const FpEnvironment environment; // of the conversions
     const Problem &p = plan.problem;
@@ -312,25 +320,28 @@ void run(const Plan &plan, const KernelTable &table, char *workspace) noexcept {
     };
     const Tiles tiles{plan, table, tile_at(0), tile_at(1), tile_at(plan.tile_count - 1)};
     const Loop &rows = p.outer[p.outer_count - 1];
-    Walk outer(p.outer, p.outer_count - 1);
-    do {
+    Walk outer(p.outer, p.outer_count - 1, begin / rows.extent);
+    std::size_t first = begin % rows.extent; // of this round of the last loop
+    for (std::size_t left = end - begin; left != 0; outer.next(), first = 0) {
+        const std::size_t extent = std::min(rows.extent - first, left);
+        left -= extent;
+        Walk at = outer;
+        step(at.at, rows, static_cast<std::ptrdiff_t>(first));
         if (plan.direct) {
             Lines lines[array_count];
             for (int k = 0; k < array_count; ++k)
-                lines[k] = {p.array[k].data ? p.array[k].data + outer.at[k] : nullptr,
-                            rows.stride[k]};
-            call_kernel(plan, table, outer.at, rows, rows.extent, lines);
+                lines[k] = {p.array[k].data ? p.array[k].data + at.at[k] : nullptr, rows.stride[k]};
+            call_kernel(plan, table, at.at, rows, extent, lines);
             continue;
         }
-        if (plan.panels && run_panels(plan, table, outer, rows, workspace))
+        if (plan.panels && run_panels(plan, table, at, rows, extent, workspace))
             continue;
-        Walk at = outer;
-        for (std::size_t done = 0; done < rows.extent; done += plan.tile_rows) {
-            const std::size_t count = std::min(plan.tile_rows, rows.extent - done);
+        for (std::size_t done = 0; done < extent; done += plan.tile_rows) {
+            const std::size_t count = std::min(plan.tile_rows, extent - done);
             tiles.run(at.at, rows, count);
             step(at.at, rows, static_cast<std::ptrdiff_t>(count));
         }
-    } while (outer.next());
+    }
 }
 
 } // namespace softlane

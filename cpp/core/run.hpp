@@ -6,8 +6,9 @@
 
 namespace softlane {
 
-// `workspace` has plan.workspace_bytes bytes, aligned to 64. Sets and restores the floating-point
-// mode.
-void run(const Plan &plan, const KernelTable &table, char *workspace) noexcept;
+// The rows from `begin` up to `end`, counted in the order of plan's outer loops. `workspace` has
+// plan.workspace_bytes bytes, aligned to 64. Sets and restores the floating-point mode.
+void run_rows(const Plan &plan, const KernelTable &table, char *workspace, std::size_t begin,
+              std::size_t end) noexcept;
 
 } // namespace softlane

@@ -1,5 +1,6 @@
-// Gradients through softmax and log_softmax from their results. Products of floats and all sums are
-// in doubles, those of doubles in pairs.
+// Gradients through softmax and log_softmax from their results. Sums are in doubles for floats, in
+// pairs for doubles; so is the rest, but for float rows that stay clear of subnormal numbers. These
+// take float arithmetic, with errors up to 2.0 (log_softmax: 2.8) ULP of the largest term.
 //
 //   softmax:      dx_j = y_j (g_j - sum_i y_i g_i) / T
 //   log_softmax:  dx_j = (g_j - exp(y_j) sum_i g_i) / T
@@ -60,21 +61,66 @@ INLINE void write_row(C *y, std::size_t n, Function function) {
         sum = add(sum, v);
         store(y + i, v, part);
     });
-    C lane[V::lanes];
-    store(lane, sum);
-    if (const C total = fold<V::lanes>(lane); total != total)
+    if (const C total = folded(sum); total != total)
         unify_nan(y, n);
 }
+
+// A row's sum in two floats: `lo` is left out where it is nothing beside `hi`.
+struct Limbs {
+    float hi, lo;
+
+    INLINE explicit Limbs(double v) : hi(static_cast<float>(v)) {
+        const double rest = v - static_cast<double>(hi);
+        lo = magnitude(rest) < 0x1p-30 * magnitude(v) ? 0 : static_cast<float>(rest);
+    }
+};
+// Whether no product with such a sum leaves the normal floats, nor a difference from it the floats,
+// and quotients by T are exact.
+INLINE bool is_gentle(double sum, double t) {
+    const bool power = (bits_of(t) & ((std::uint64_t{1} << 52) - 1)) == 0;
+    return power && t >= 0x1p-10 && t <= 0x1p10 && magnitude(sum) >= 0x1p-40 &&
+           magnitude(sum) <= 0x1p40;
+}
+
+// The smallest element, passing over NaN.
+template <class V> struct Least {
+    using C = typename V::Scalar;
+    V lane = broadcast<V>(infinity<C>);
+
+    template <class Part> INLINE void add(const C *p, Part part) {
+        lane = min(load<V>(p, part, infinity<C>), lane);
+    }
+    INLINE bool is_at_least(C limit) const {
+        return reduce_max(sub(broadcast<V>(C(0)), lane)) <= -limit;
+    }
+};
 
 struct SoftmaxBackward {
     template <class C>
     static INLINE void row(const C *y, const C *grad, C *dx, std::size_t n, double t) {
         using V = Vec<C, sum_lanes<C>>;
         WideSum<C> dot;
+        Least<V> least;
         sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
             dot.add_product(load_wide(y + i, part, C(0)), load_wide(grad + i, part, C(0)));
+            if constexpr (sizeof(C) == 4)
+                least.add(y + i, part);
         });
         const Real<C> total = dot.total();
+        if constexpr (sizeof(C) == 4) {
+            if (is_gentle(total, t) && least.is_at_least(0x1p-50f)) {
+                const Limbs mean(total);
+                const V hi = broadcast<V>(mean.hi), lo = broadcast<V>(mean.lo);
+                const V inverse = broadcast<V>(static_cast<float>(1 / t));
+                return sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+                    const V p = load<V>(y + i, part, 0), g = load<V>(grad + i, part, 0);
+                    const V d = sub(g, hi);
+                    // Exact for abs(g) <= abs(hi) (Dekker), else within half an ULP of g.
+                    const V error = sub(g, add(d, hi));
+                    store(dx + i, scaled(mul(p, inverse), d, sub(error, lo)), part);
+                });
+            }
+        }
         const Wide<C> mean = broadcast<Wide<C>>(high(total)), rest = broadcast<Wide<C>>(low(total));
         [[maybe_unused]] const Wide<C> zero = broadcast<Wide<C>>(0.0);
         [[maybe_unused]] const bool finite = high(total) - high(total) == 0;
@@ -102,8 +148,11 @@ struct LogSoftmaxBackward {
     static INLINE void row(const C *y, const C *grad, C *dx, std::size_t n, double t) {
         using V = Vec<C, sum_lanes<C>>;
         WideSum<C> sum;
+        Least<V> least;
         sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
             sum += load_wide(grad + i, part, C(0));
+            if constexpr (sizeof(C) == 4)
+                least.add(y + i, part);
         });
         // Logarithms of probabilities are at most 0; what is above `most` counts as `most`.
         constexpr C most = sizeof(C) == 4 ? 40 : 600;
@@ -115,9 +164,23 @@ struct LogSoftmaxBackward {
         const bool finite = high(total) - high(total) == 0;
         const Factor<double, Products::direct> product(
             finite ? DoubleDouble(high(total), low(total)) : DoubleDouble(high(sum.total())));
+        // Subnormal logarithms, which slow products down, are 0 after this, others what they were.
+        const V tiny = broadcast<V>(sizeof(C) == 4 ? C(0x1p-100) : C(0x1p-900));
+        if constexpr (sizeof(C) == 4) {
+            if (is_gentle(high(sum.total()), t) && least.is_at_least(-60)) {
+                const Limbs factor(total);
+                const V hi = broadcast<V>(factor.hi), lo = broadcast<V>(factor.lo);
+                const V inverse = broadcast<V>(static_cast<float>(1 / t));
+                return write_row<V>(dx, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+                    const V e = exp(sub(load<V>(y + i, part, C(0)), tiny));
+                    const V g = load<V>(grad + i, part, C(0));
+                    return mul(sub(g, scaled(e, hi, lo)), inverse);
+                });
+            }
+        }
         const Divided<C> divided(t);
         write_row<V>(dx, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            const V log = load<V>(y + i, part, C(0));
+            const V log = sub(load<V>(y + i, part, C(0)), tiny);
             const V e = zero_where_at_most(exp(log), log, broadcast<V>(exp.lowest));
             Wide<C> p;
             if constexpr (sizeof(C) == 4)

@@ -10,14 +10,14 @@ namespace softlane::SOFTLANE_ISA {
 namespace {
 
 // What goes along with the exponentials of a row, in the same loop, so that neither memory nor the
-// latency of a row's scalars is waited for: the range of a later row is found, and an earlier one is
-// written. Function, V -> V, makes that one's results.
+// latency of a row's scalars is waited for: the range of a later row is found, and an earlier one
+// is written. Function, V -> V, makes that one's results.
 template <class Function> struct Beside {
     using C = typename Function::Scalar;
     const C *next = nullptr; // the row whose range is wanted, or null
     Range<C> *range = nullptr;
     const C *from = nullptr;
-    C *to = nullptr; // the row to be written, or null
+    C *to = nullptr;     // the row to be written, or null
     bool stream = false; // it is written past the caches
     Function function;
 };
@@ -74,8 +74,7 @@ public:
             *beside_.range = range_of(extremes_);
         }
         if (beside_.to)
-            sweep<V>(written_, n_,
-                     [&](std::size_t i, auto part) INLINE_LAMBDA { write(i, part); });
+            sweep<V>(written_, n_, [&](std::size_t i, auto part) INLINE_LAMBDA { write(i, part); });
     }
 
 private:
@@ -119,7 +118,10 @@ template <class RowOp, class C_> struct Row {
     }
     void pass() const { pass(beside, n); } // without exponentials to go along with
     static __attribute__((noinline)) void pass(const Beside<Function> &beside, std::size_t n) {
-        Company<wanted, Function>(beside, n).run();
+        if constexpr (exp_unroll > 1)
+            Company<wanted, Function>(beside, n).run();
+        else if (beside.next)
+            *beside.range = row_range<wanted>(beside.next, n);
     }
     INLINE std::int64_t label() const { return rows->labels[index * rows->row_stride]; }
     INLINE double *result() const { return rows->results + index * rows->row_stride; }
@@ -142,21 +144,20 @@ template <class C> struct Stats {
 
 // keep(Reduced<>, i, part, x, e) sees each vector of elements and of exponentials as they are made.
 template <Argument> struct Reduced {};
-template <Argument argument, bool capped, class R, class Keep, class Others>
-INLINE Stats<typename R::C> accumulate(const R &row, const Scaling<typename R::C> &scaling,
-                                       const Careful<typename R::C> &careful, double shift,
-                                       typename R::C top, Keep keep, Others company) {
-    using C = typename R::C;
+template <Argument argument, bool capped, class C, class Keep, class Others>
+INLINE Stats<C> accumulate(const C *row, std::size_t n, const Scaling<C> &scaling,
+                           const Careful<C> &careful, double shift, C top, Keep keep,
+                           Others company) {
     using V = Vec<C, sum_lanes<C>>;
     constexpr int unroll = argument == Argument::careful ? 1 : exp_unroll;
     using Wide = Vec<C, unroll * V::lanes>;
     const Exp<C, argument, capped> exp(scaling, careful, shift, top);
     Sum<C> sum;
     for (std::size_t begin = 0;;) {
-        const std::size_t end = row.n - begin > Sum<C>::block ? begin + Sum<C>::block : row.n;
+        const std::size_t end = n - begin > Sum<C>::block ? begin + Sum<C>::block : n;
         const std::size_t whole = end - (end - begin) % Wide::lanes;
         auto step = [&](auto zero, std::size_t i, auto part) INLINE_LAMBDA {
-            const auto x = load<decltype(zero)>(row.x + i, part, -infinity<C>);
+            const auto x = load<decltype(zero)>(row + i, part, -infinity<C>);
             const auto e = exp(x);
             sum += present(e, part);
             keep(Reduced<argument>{}, i, part, x, e);
@@ -168,7 +169,7 @@ INLINE Stats<typename R::C> accumulate(const R &row, const Scaling<typename R::C
             });
         sweep<V>(unroll > 1 ? whole : begin, end,
                  [&](std::size_t i, auto part) INLINE_LAMBDA { step(V{}, i, part); });
-        if (end == row.n)
+        if (end == n)
             break;
         sum.flush();
         begin = end;
@@ -183,7 +184,7 @@ INLINE Stats<typename R::C> accumulate(const R &row, const Scaling<typename R::C
     // or NaN, is no sum of a row of numbers.
     const double unit = power_of_two(ExpKernel<C>::bias);
     stats.regular =
-        stats.sum.high >= 0.5 * unit && stats.sum.high <= 2.0 * unit * static_cast<double>(row.n);
+        stats.sum.high >= 0.5 * unit && stats.sum.high <= 2.0 * unit * static_cast<double>(n);
     if constexpr (capped) {
         C lane[V::lanes];
         store(lane, exp(broadcast<V>(top)));
@@ -192,16 +193,14 @@ INLINE Stats<typename R::C> accumulate(const R &row, const Scaling<typename R::C
     return stats;
 }
 
-template <bool capped, class R, class Keep>
-__attribute__((noinline)) Stats<typename R::C> reduce_careful(const R &row, typename R::C top,
-                                                              Keep keep) {
-    using C = typename R::C;
-    const Careful<C> careful = careful_for<C>(row.scaling.temperature, top);
-    row.pass();
+template <bool capped, class C, class Keep>
+__attribute__((noinline)) Stats<C> reduce_careful(const C *row, std::size_t n, double t, C top,
+                                                  Keep keep) {
+    const Careful<C> careful = careful_for<C>(t, top);
     const C reduced = (top - careful.origin) * careful.factor * careful.factor;
-    return accumulate<Argument::careful, capped>(
-        row, scaling_for(careful.temperature, C()), careful,
-        nearest_integer(reduced * log2_e / careful.temperature), top, keep, Alone{});
+    const double shift = nearest_integer(reduced * log2_e / careful.temperature);
+    return accumulate<Argument::careful, capped>(row, n, scaling_for(careful.temperature, C()),
+                                                 careful, shift, top, keep, Alone{});
 }
 
 // Whether the row can be reduced without subtracting its maximum.
@@ -219,18 +218,20 @@ INLINE Stats<typename R::C> reduce(const R &row, typename R::C top, Keep keep) {
     careful.temperature = t;
     const bool plain = exp_unroll > 1 && t == 1; // the same bits, one operation less
     if (plain && size <= exp_limit) {
-        if constexpr (exp_unroll > 1)
-            return accumulate<Argument::plain, capped>(row, row.scaling, careful,
-                                                       nearest_integer(top * log2_e), top, keep,
-                                                       row.company());
+        if constexpr (exp_unroll > 1) {
+            const double shift = nearest_integer(top * log2_e);
+            return accumulate<Argument::plain, capped>(row.x, row.n, row.scaling, careful, shift,
+                                                       top, keep, row.company());
+        }
     }
-    if (is_moderate<C>(t) && size <= exp_limit * t)
-        return accumulate<Argument::scaled, capped>(row, row.scaling, careful,
-                                                    nearest_integer(top * log2_e / t), top, keep,
-                                                    row.company());
-    if (size < infinity<double>)
-        return reduce_careful<capped>(row, top, keep);
+    if (is_moderate<C>(t) && size <= exp_limit * t) {
+        const double shift = nearest_integer(top * log2_e / t);
+        return accumulate<Argument::scaled, capped>(row.x, row.n, row.scaling, careful, shift, top,
+                                                    keep, row.company());
+    }
     row.pass();
+    if (size < infinity<double>)
+        return reduce_careful<capped>(row.x, row.n, t, top, keep);
     return {};
 }
 
@@ -315,10 +316,12 @@ constexpr std::size_t kept_bytes = 8192; // exponentials of a row, in the first-
 template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
     using R = Row<RowOp, C>;
     constexpr std::size_t slots = 4; // three are needed
-    alignas(64) C kept[RowOp::keeps ? slots : 1][RowOp::keeps ? (kept_bytes + kept_gap) / sizeof(C) : 1];
+    alignas(64)
+        C kept[RowOp::keeps ? slots : 1][RowOp::keeps ? (kept_bytes + kept_gap) / sizeof(C) : 1];
     const std::size_t n = rows.length;
     const bool keeps_apart = n <= kept_bytes / sizeof(C);
-    const std::size_t distance = n <= longest_written_later && rows.count > 1 ? 2 : 0;
+    const std::size_t distance =
+        exp_unroll > 1 && n <= longest_written_later && rows.count > 1 ? 2 : 0;
     const std::size_t ahead = distance ? distance : 1;
     const double *t = rows.temperature;
     auto scaling = [](double temperature) {
@@ -355,16 +358,11 @@ template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
                 RowOp::plan(row[done], stats[done], beside);
             beside.stream = rows.stream && beside.from != beside.to;
             C *result = reinterpret_cast<C *>(y);
-            const R now{x(i),
-                        reinterpret_cast<const C *>(other),
-                        result,
-                        keeps_apart ? kept[i % slots] : result,
-                        n,
-                        current,
-                        range[i],
-                        beside,
-                        &rows,
-                        static_cast<std::ptrdiff_t>(i)};
+            const R now{x(i),     reinterpret_cast<const C *>(other),
+                        result,   keeps_apart ? kept[i % slots] : result,
+                        n,        current,
+                        range[i], beside,
+                        &rows,    static_cast<std::ptrdiff_t>(i)};
             const auto found = RowOp::reduction(now);
             row[i] = now;
             stats[i] = found;

@@ -53,9 +53,10 @@ struct CrossEntropyWithGrad {
             apart.n = row.n;
             apart.scaling = row.scaling;
             apart.range = row.range;
-            excess = log_reduce(apart).excess;
+            excess = excess_apart(apart);
         }
-        const Stats<C> sum = reduce_and_keep(row, others ? row.range.second : row.range.max);
+        const Stats<C> sum =
+            reduce<true>(row, others ? row.range.second : row.range.max, keep_in(row.kept));
         stats.regular = sum.regular;
         if (!sum.regular) {
             loss.store(not_a_number<double>);
@@ -102,6 +103,10 @@ struct CrossEntropyWithGrad {
     }
 
 private:
+    template <class R>
+    static __attribute__((noinline)) Excess<typename R::C> excess_apart(const R &row) {
+        return log_reduce(row).excess;
+    }
     template <class R> static INLINE bool is_spread(const R &row) { // over all classes
         return row.other || row.rows->loss->smoothing != 0;
     }
@@ -119,12 +124,6 @@ private:
                    ? Products::normal
                    : Products::lowered;
     }
-    template <class R>
-    static __attribute__((noinline)) Stats<typename R::C> reduce_and_keep(const R &row,
-                                                                          typename R::C top) {
-        return reduce<true>(row, top, keep_in(row.kept));
-    }
-
     template <class R>
     static INLINE void differentiate(const R &row, const Loss<R> &loss,
                                      const Stats<typename R::C> &sum,
@@ -220,7 +219,7 @@ private:
             broadcast<Wide<C>>(moved(stats.unit, product.exponent - stats.unit_lift));
         const V after = broadcast<V>(product.after);
         sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            const Wide<C> v = mul(class_weights(row, i, part), unit);
+            const Wide<C> v = mul(class_weights(row.other, *row.rows->loss, row.n, i, part), unit);
             const V p = product.before(without_least(load<V>(row.kept + i, part, C(0))));
             if constexpr (sizeof(C) == 4)
                 store(row.y + i, mul(sub(p, narrow(v)), after), part);

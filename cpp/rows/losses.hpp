@@ -14,14 +14,14 @@ namespace softlane::SOFTLANE_ISA {
 namespace {
 
 // v_c of the classes from i on, 0 behind the last; for labels those of the smoothing alone.
-template <class R, class Part>
-INLINE Wide<typename R::C> class_weights(const R &row, std::size_t i, Part part) {
-    using C = typename R::C;
+template <class C, class Part>
+INLINE Wide<C> class_weights(const C *probabilities, const LossOptions &options, std::size_t n,
+                             std::size_t i, Part part) {
     using V = Wide<C>;
-    const LossOptions &options = *row.rows->loss;
-    V v = broadcast<V>(options.smoothing / static_cast<double>(row.n));
-    if (row.other)
-        v = add(mul(load_wide(row.other + i, part, C(0)), broadcast<V>(1 - options.smoothing)), v);
+    V v = broadcast<V>(options.smoothing / static_cast<double>(n));
+    if (probabilities)
+        v = add(mul(load_wide(probabilities + i, part, C(0)), broadcast<V>(1 - options.smoothing)),
+                v);
     return mul(v, load<V>(options.weight + i, part, 0));
 }
 
@@ -30,15 +30,16 @@ template <class C> struct Scored {
     Real<C> weight = 0.0, distance = 0.0;
     double largest = 0; // abs(v_c)
 };
-template <class R> __attribute__((noinline)) Scored<typename R::C> scored(const R &row) {
-    using C = typename R::C;
+template <class C>
+__attribute__((noinline)) Scored<C> scored(const C *x, const C *probabilities,
+                                           const LossOptions &options, std::size_t n, C row_max) {
     using V = Wide<C>;
     WideSum<C> weight, distance;
-    const V max = broadcast<V>(static_cast<double>(row.range.max)), zero = broadcast<V>(0.0);
+    const V max = broadcast<V>(static_cast<double>(row_max)), zero = broadcast<V>(0.0);
     V largest = zero;
-    sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-        const V v = class_weights(row, i, part);
-        const V d = sub(max, load_wide(row.x + i, part, row.range.max));
+    sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+        const V v = class_weights(probabilities, options, n, i, part);
+        const V d = sub(max, load_wide(x + i, part, row_max));
         const V size = SOFTLANE_ISA::max(v, sub(zero, v));
         largest = SOFTLANE_ISA::max(size, largest);
         weight += v;
@@ -72,7 +73,7 @@ template <class R> struct Loss {
         }
         spread = row.other || options.smoothing != 0;
         if (spread)
-            sums = scored(row);
+            sums = scored<C>(row.x, row.other, options, row.n, row.range.max);
     }
     INLINE Real<C> distance(double x) const { // (max - x) / T
         return quotient<C>(static_cast<double>(row.range.max), x, by);

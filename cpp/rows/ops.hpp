@@ -14,6 +14,10 @@ template <class C> INLINE auto keep_in(C *kept) {
     };
 }
 
+struct KeepNothing {
+    template <class... Seen> INLINE void operator()(Seen...) const {}
+};
+
 // Of an op that writes no row.
 struct WritesNothing {
     static constexpr bool writes = false, keeps = false;
@@ -81,8 +85,8 @@ private:
         using C = typename R::C;
         using Function = Again<argument, C, products>;
         const Exp<C, argument> exp(row.scaling, stats.careful, stats.shift);
-        const Beside<Function> beside{nullptr, nullptr, row.x, row.y, true,
-                                      {exp, Factor<C, products>(factor)}};
+        const Beside<Function> beside{nullptr, nullptr, row.x,
+                                      row.y,   true,    {exp, Factor<C, products>(factor)}};
         Company<0, Function>(beside, row.n).run();
     }
     template <Argument argument, class R>
@@ -100,16 +104,14 @@ template <class C> struct LogStats {
     bool regular = false;
     Excess<C> excess;
 };
-template <class R, class Keep> INLINE LogStats<typename R::C> log_reduce(const R &row, Keep keep) {
+template <class R> INLINE LogStats<typename R::C> log_reduce(const R &row) {
     using C = typename R::C;
     const bool has_second = row.range.second > -infinity<C> && row.range.max < infinity<C>;
-    const Stats<C> stats = reduce<true>(row, has_second ? row.range.second : row.range.max, keep);
+    const Stats<C> stats =
+        reduce<true>(row, has_second ? row.range.second : row.range.max, KeepNothing{});
     if (!stats.regular)
         return {};
     return {true, excess(row, stats)};
-}
-template <class R> __attribute__((noinline)) LogStats<typename R::C> log_reduce(const R &row) {
-    return log_reduce(row, [](auto, std::size_t, auto, auto, auto) INLINE_LAMBDA {});
 }
 
 // x -> (x - max) / T - log, where T = 1 or by three factors: the first keeps the difference finite,
@@ -145,9 +147,7 @@ struct LogSoftmax {
     static constexpr bool writes = true, keeps = false;
     template <class C> using Function = LogOf<C, false>;
 
-    template <class R> static INLINE auto reduction(const R &row) {
-        return log_reduce(row, [](auto, std::size_t, auto, auto, auto) INLINE_LAMBDA {});
-    }
+    template <class R> static INLINE auto reduction(const R &row) { return log_reduce(row); }
     template <class R>
     static INLINE void plan(const R &row, const LogStats<typename R::C> &stats,
                             Beside<typename R::Function> &beside) {
@@ -203,86 +203,6 @@ template <class R> __attribute__((noinline)) double irregular_log(const R &row) 
     return nan ? not_a_number<double> : static_cast<double>(row.range.max);
 }
 
-// log(abs(sum b exp(x))) and the sign of the sum, in Real arithmetic throughout: the factors may
-// have any exponents and signs. An element whose factor is 0 takes no part.
-template <class R> __attribute__((noinline)) void weighted_log_sum(const R &row) {
-    using C = typename R::C;
-    using V = Vec<C, sum_lanes<C>>;
-    auto each = [&](auto body) INLINE_LAMBDA {
-        sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            C x[V::lanes], b[V::lanes];
-            store(x, load<V>(row.x + i, part, C(0)));
-            store(b, load<V>(row.other + i, part, C(0)));
-            for (int k = 0; k < V::lanes; ++k)
-                if (b[k] != 0) // NaN is not
-                    body(static_cast<double>(x[k]), static_cast<double>(b[k]));
-        });
-    };
-    // Factors as mantissa * 2^exponent.
-    auto binades = [](double b) {
-        const double size = magnitude(b);
-        return size < 0x1p-1022 ? binade(size * 0x1p100) - 100 : binade(size);
-    };
-    bool nan = false, plus = false, minus = false;
-    bool any = false;
-    double origin = 0; // x where a term is largest
-    int unit = 0;      // the exponent of b there
-    each([&](double x, double b) {
-        const double infinite = (x - x) + (b - b); // NaN unless both are finite
-        if (infinite == 0) {
-            const int exponent = binades(b);
-            if (!any || (x - origin) + (exponent - unit) * ln_2 > 0) {
-                any = true;
-                origin = x;
-                unit = exponent;
-            }
-        } else if (x != x || b != b ||
-                   (x < 0 && magnitude(x) == infinity<double> &&
-                    magnitude(b) == infinity<double>)) {
-            nan = true;
-        } else if (x > -infinity<double>) {
-            (b > 0 ? plus : minus) = true;
-        }
-    });
-    const double nothing = not_a_number<double>;
-    double log = -infinity<double>, sign = 0;
-    if (nan || (plus && minus)) {
-        log = sign = nothing;
-    } else if (plus || minus) {
-        log = infinity<double>;
-        sign = plus ? 1 : -1;
-    } else if (any) {
-        const Careful<C> unscaled;
-        Real<C> sum = 0.0;
-        each([&](double x, double b) {
-            if (!(magnitude(x) < infinity<double>))
-                return;
-            const Real<C> z = quotient<C>(origin, x, unscaled);
-            const int exponent = binades(b);
-            const double size = exponent - unit - high(z) * log2_e;
-            if (!(size > -900)) // nothing, even where larger terms cancel
-                return;
-            const double mantissa = moved(b, -exponent);
-            sum = sum + Real<C>(mantissa) * exp_of_minus<C>(z, exponent - unit);
-        });
-        const double total = high(sum);
-        sign = total > 0 ? 1 : total < 0 ? -1 : 0;
-        if (total != 0) {
-            const int power = binade(magnitude(total));
-            const double scale = power_of_two(-power) * sign;
-            const Real<C> value = log_of<C>({high(sum) * scale, low(sum) * scale});
-            const double binary = power + unit;
-            log = high(Real<C>(origin) + (value + binary * ln_2_parts[0]) +
-                       Real<C>(binary * ln_2_parts[1]));
-        }
-    }
-    *row.result() = log;
-    if (double *extra = row.extra())
-        *extra = sign;
-    else if (sign < 0)
-        *row.result() = nothing;
-}
-
 // Also where the mode takes a subnormal number for 0.
 INLINE double widened(double v) { return v; }
 INLINE double widened(float v) {
@@ -293,17 +213,12 @@ INLINE double widened(float v) {
     return (u >> 31) != 0 ? -size : size;
 }
 
-// log(sum exp(x)), or of b exp(x) with the sign of the sum.
+// log(sum exp(x)); with factors: rows/weighted.hpp.
 struct LogSumExp : WritesNothing {
     static constexpr int wanted = wants_second;
     struct Nothing {};
     template <class R> static INLINE Nothing reduction(const R &row) {
         using C = typename R::C;
-        if (row.other) {
-            weighted_log_sum(row);
-            row.pass();
-            return {};
-        }
         const LogStats<C> stats = log_reduce(row);
         const bool sure = stats.regular && high(stats.excess.log) == 0; // nothing is added
         const double log = sure            ? widened(row.range.max)

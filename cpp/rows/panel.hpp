@@ -99,17 +99,6 @@ template <class V> INLINE Pairs<V> reciprocals(Pairs<V> a) {
 
 // ---- sums
 
-// Floats in memory as doubles: a conversion from there takes fewer operations than from a register.
-template <class D> INLINE D load_doubles(const double *p) { return load<D>(p); }
-template <class D> INLINE D load_doubles(const float *p) {
-    if constexpr (D::lanes == native_lanes<double>) {
-        return native_load_doubles(p);
-    } else {
-        using Half = decltype(D::low);
-        return {load_doubles<Half>(p), load_doubles<Half>(p + Half::lanes)};
-    }
-}
-
 // What the rows' virtual lanes add up to, as Sum has it: of elements j, j + L, j + 2 L ...
 template <class V> struct LaneSums {
     using C = typename V::Scalar;

@@ -3,6 +3,7 @@
 #pragma once
 #include "rows/backward.hpp"
 #include "rows/loss_gradients.hpp"
+#include "rows/weighted.hpp"
 #ifndef SOFTLANE_NO_PANELS
 #include "rows/short_rows.hpp"
 #endif
@@ -162,7 +163,7 @@ constexpr KernelTable make_table(const char *isa) {
     return {isa,
             {SOFTLANE_ROWS(Softmax), // in the order of Op
              SOFTLANE_ROWS(LogSoftmax),
-             {each_row<LogSumExp, float>, each_row<LogSumExp, double>},
+             {each_log_sum<float>, each_log_sum<double>},
              {each_gradient<SoftmaxBackward, float>, each_gradient<SoftmaxBackward, double>},
              {each_gradient<LogSoftmaxBackward, float>, each_gradient<LogSoftmaxBackward, double>},
              {each_row<CrossEntropy, float>, each_row<CrossEntropy, double>},

@@ -9,12 +9,27 @@ namespace {
 template <class C> using Wide = Vec<double, sum_lanes<C>>;
 
 // Elements as doubles.
-template <class C, class Part> INLINE Wide<C> load_wide(const C *p, Part part, C fill) {
-    const auto v = load<Vec<C, sum_lanes<C>>>(p, part, fill);
+template <class V, class C> INLINE V load_wide(const C *p, Whole, C) { return load_doubles<V>(p); }
+template <class V, class C> INLINE V load_wide(const C *p, Tail tail, C fill) {
+    const auto v = load<Vec<C, V::lanes>>(p, tail, fill);
     if constexpr (sizeof(C) == 4)
         return widen(v);
     else
         return v;
+}
+template <class C, class Part> INLINE Wide<C> load_wide(const C *p, Part part, C fill) {
+    return load_wide<Wide<C>>(p, part, fill);
+}
+
+// The lanes' sum, as fold() makes it.
+template <class T, int N> INLINE T folded(Vec<T, N> v) {
+    if constexpr (N > native_lanes<T>) {
+        return folded(add(v.low, v.high));
+    } else {
+        T lane[N];
+        store(lane, v);
+        return fold<N>(lane);
+    }
 }
 
 // What rounding took off a + b (Knuth).
@@ -36,17 +51,21 @@ template <class C> struct WideSum {
         }
     }
     INLINE void add_product(Wide<C> a, Wide<C> b) {
-        *this += mul(a, b);
-        if constexpr (sizeof(C) == 8) // products of floats are exact
-            low = add(low, product_rest(a, b));
+        if constexpr (sizeof(C) == 4) { // exact products
+            high = mul_add(a, b, high);
+        } else {
+            const Wide<C> product = mul(a, b), sum = add(high, product);
+            low = add(low, add(sum_rest(high, product, sum), product_rest(a, b)));
+            high = sum;
+        }
     }
     INLINE Real<C> total() const {
         constexpr int lanes = sum_lanes<C>;
-        double h[lanes], l[lanes];
-        store(h, high);
         if constexpr (sizeof(C) == 4) {
-            return fold<lanes>(h);
+            return folded(high);
         } else {
+            double h[lanes], l[lanes];
+            store(h, high);
             store(l, low);
             DoubleDouble lane[lanes];
             for (int i = 0; i < lanes; ++i)

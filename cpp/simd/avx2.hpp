@@ -72,6 +72,7 @@ INLINE void store_words(void *p, __m128i words, std::size_t n) {
 
 INLINE F32 native_load(const float *p) { return {_mm256_loadu_ps(p)}; }
 INLINE F64 native_load(const double *p) { return {_mm256_loadu_pd(p)}; }
+INLINE F64 native_load_doubles(const float *p) { return {_mm256_cvtps_pd(_mm_loadu_ps(p))}; }
 INLINE F32 native_load(const half *p) {
     return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p)))};
 }
@@ -309,7 +310,6 @@ template <int n> INLINE void load_packed(const double *x, F64 (&v)[n]) {
 }
 template <int n> INLINE void store_packed(double *y, const F64 (&v)[n]) { native_store(y, v[0]); }
 
-INLINE F64 native_load_doubles(const float *p) { return {_mm256_cvtps_pd(_mm_loadu_ps(p))}; }
 INLINE Vec<double, 8> widen(F32 v) {
     return {{_mm256_cvtps_pd(_mm256_castps256_ps128(v.r))},
             {_mm256_cvtps_pd(_mm256_extractf128_ps(v.r, 1))}};

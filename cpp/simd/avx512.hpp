@@ -51,6 +51,7 @@ INLINE __m256i f16_of(F32 v) { return _mm512_cvtps_ph(v.r, _MM_FROUND_TO_NEAREST
 
 INLINE F32 native_load(const float *p) { return {_mm512_loadu_ps(p)}; }
 INLINE F64 native_load(const double *p) { return {_mm512_loadu_pd(p)}; }
+INLINE F64 native_load_doubles(const float *p) { return {_mm512_cvtps_pd(_mm256_loadu_ps(p))}; }
 INLINE F32 native_load(const half *p) {
     return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)))};
 }
@@ -181,7 +182,6 @@ INLINE F64 lowered(F64 y) {
     return {_mm512_castsi512_pd(_mm512_mask_blend_epi64(is_tiny, normal, tiny))};
 }
 
-INLINE F64 native_load_doubles(const float *p) { return {_mm512_cvtps_pd(_mm256_loadu_ps(p))}; }
 // Four rows' 16 bytes in each vector, in lanes of 16 bytes: 0, 4, 8, 12; then 1, 5, 9, 13 ...
 INLINE __m512 load_quarters(const char *p, std::ptrdiff_t stride) {
     const auto at = [=](int i)

@@ -3,8 +3,10 @@
 #pragma once
 #include "core/types.hpp"
 
+#ifndef INLINE
 #define INLINE inline __attribute__((always_inline))
 #define INLINE_LAMBDA __attribute__((always_inline))
+#endif
 #ifndef EXP_INLINE
 #define EXP_INLINE INLINE // for the exponential
 #endif

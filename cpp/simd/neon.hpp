@@ -65,6 +65,10 @@ INLINE F32 native_load(const float *p) {
 INLINE F64 native_load(const double *p) {
     return {vreinterpretq_f64_u8(vld1q_u8(reinterpret_cast<const std::uint8_t *>(p)))};
 }
+INLINE F64 native_load_doubles(const float *p) {
+    const uint8x8_t bytes = vld1_u8(reinterpret_cast<const std::uint8_t *>(p));
+    return {vcvt_f64_f32(vreinterpret_f32_u8(bytes))};
+}
 template <class E> INLINE F32 native_load(const E *p) {
     const uint8x8_t bytes = vld1_u8(reinterpret_cast<const std::uint8_t *>(p));
     return {float_of_bits(vreinterpret_u16_u8(bytes), E{})};
@@ -248,7 +252,6 @@ template <int n> INLINE void load_packed(const double *x, F64 (&v)[n]) {
 }
 template <int n> INLINE void store_packed(double *y, const F64 (&v)[n]) { vst1q_f64(y, v[0].r); }
 
-INLINE F64 native_load_doubles(const float *p) { return {vcvt_f64_f32(vld1_f32(p))}; }
 INLINE Vec<double, 4> widen(F32 v) {
     return {{vcvt_f64_f32(vget_low_f32(v.r))}, {vcvt_high_f64_f32(v.r)}};
 }

@@ -1,7 +1,10 @@
 // Any processor, no FMA. A "register" is one of the compilers' generic vectors of 16 bytes, which
 // they lower to what there is: no result depends on it. The contract is in simd/vec.hpp.
 #pragma once
-// One copy of the exponential for all kernels: they are large without FMA.
+// The last resort of every processor: half the size before speed. What is inlined is left to the
+// compiler, and all kernels share one copy of the exponential.
+#define INLINE inline
+#define INLINE_LAMBDA
 #define EXP_INLINE __attribute__((noinline))
 #include "simd/basic.hpp"
 
@@ -51,6 +54,7 @@ INLINE V load_lanes(const E *p, std::size_t n, typename V::Scalar fill) {
 }
 template <class E> INLINE F32 native_load(const E *p) { return load_lanes<F32>(p, 4, 0); }
 INLINE F64 native_load(const double *p) { return load_lanes<F64>(p, 2, 0); }
+INLINE F64 native_load_doubles(const float *p) { return load_lanes<F64>(p, 2, 0); }
 template <class E> INLINE F32 native_load_part(const E *p, std::size_t n, float fill) {
     return load_lanes<F32>(p, n, fill);
 }
@@ -120,9 +124,6 @@ INLINE F64 lowered(F64 y) {
         [&](int i) INLINE_LAMBDA { return lowered_lane(y.r[i], std::uint64_t{1} << 52); });
 }
 
-INLINE F64 native_load_doubles(const float *p) {
-    return lanes_of<F64>([&](int i) INLINE_LAMBDA { return static_cast<double>(p[i]); });
-}
 INLINE Vec<double, 4> widen(F32 v) {
     Vec<double, 4> y;
     for (int i = 0; i < 2; ++i) {

@@ -32,6 +32,10 @@ INLINE F64 native_broadcast(double s) { return {_mm_set1_pd(s)}; }
 
 INLINE F32 native_load(const float *p) { return {_mm_loadu_ps(p)}; }
 INLINE F64 native_load(const double *p) { return {_mm_loadu_pd(p)}; }
+INLINE F64 native_load_doubles(const float *p) {
+    const __m128i two = _mm_loadl_epi64(reinterpret_cast<const __m128i *>(p));
+    return {_mm_cvtps_pd(_mm_castsi128_ps(two))};
+}
 template <class E> INLINE F32 native_load(const E *p) {
     E e[4];
     __builtin_memcpy(e, p, sizeof e);
@@ -143,9 +147,6 @@ INLINE F64 lowered(F64 y) {
         _mm_or_si128(_mm_and_si128(is_tiny, tiny), _mm_andnot_si128(is_tiny, normal)))};
 }
 
-INLINE F64 native_load_doubles(const float *p) {
-    return {_mm_cvtps_pd(_mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(p))))};
-}
 INLINE Vec<double, 4> widen(F32 v) {
     return {{_mm_cvtps_pd(v.r)}, {_mm_cvtps_pd(_mm_movehl_ps(v.r, v.r))}};
 }

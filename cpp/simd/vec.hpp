@@ -1,16 +1,6 @@
 // The vector layer's contract, and its lift to any number of lanes. Included after simd/<isa>.hpp;
 // may include simd/ only.
 //
-//   any_nan(v)                 of doubles; on levels that have panels
-//
-// Of the native width only, on levels that have panels (rows/panel.hpp):
-//
-//   load_columns(p, stride, v) v[c], lane r = element c of row r, for the 16 bytes (4 floats, 2
-//                              doubles) from p on and those of the rows `stride` bytes on
-//   store_columns(p, stride, v)  the way back; nothing else is written
-//   load_packed<n>(p, v), store_packed<n>(p, v)  the same of whole rows of n = 1, 2 or 3 floats (1
-//                              double) without a gap
-//
 // Vec<T, N> holds N lanes of float or double. An instruction set defines the one N that fills its
 // register (the native width); every larger N is two halves, so the algorithms see the same 16 (8)
 // virtual lanes everywhere. Unrolling is a larger N. The functions, all lane by lane, exact or
@@ -19,6 +9,7 @@
 //   broadcast<V>(s)            s in every lane
 //   load<V>(p)                 N elements (float, half, bfloat16; double), any alignment; exact
 //   load_part<V>(p, n, fill)   the first n <= N, the other lanes fill; p[n] and on is not read
+//   load_doubles<V>(p)         N elements (float, double) as doubles; any alignment; exact
 //   store(p, v)                N elements, rounded to the stored type
 //   store_part(p, v, n)        the first n; p[n] and on is not written
 //   stream(p, v)               store() past the caches, p on a multiple of 64 bytes; visible to
@@ -41,10 +32,18 @@
 //   zero_where_at_most(v, a, b)  a <= b ? +0 : v; so NaN in a or b leaves v
 //   choose(a, b, v, w)         a <= b ? v : w, bit by bit; so NaN in a or b gives w
 //   widen(v), narrow(v)        float to double, exactly; double to float
-//   load_doubles(p)            the doubles of as many floats
 //   reduce_max(v)              the largest lane; no lane is NaN
 //   reduce_second(v, w, m)     for w <= v lane by lane and m = reduce_max(v): the largest of all
 //                              lanes of v and w but one that is m
+//   any_nan(v)                 of doubles; on levels that have panels
+//
+// Of the native width only, on levels that have panels (rows/panel.hpp):
+//
+//   load_columns(p, stride, v) v[c], lane r = element c of row r, for the 16 bytes (4 floats, 2
+//                              doubles) from p on and those of the rows `stride` bytes on
+//   store_columns(p, stride, v)  the way back; nothing else is written
+//   load_packed<n>(p, v), store_packed<n>(p, v)  the same of whole rows of n = 1, 2 or 3 floats (1
+//                              double) without a gap
 #pragma once
 #include "simd/lanes.hpp"
 
@@ -66,6 +65,17 @@ template <class V, class E> INLINE V load(const E *p) {
     } else {
         using Half = decltype(V::low);
         return {load<Half>(p), load<Half>(p + Half::lanes)};
+    }
+}
+
+template <class V, class E> INLINE V load_doubles(const E *p) {
+    if constexpr (V::lanes > native_lanes<double>) {
+        using Half = decltype(V::low);
+        return {load_doubles<Half>(p), load_doubles<Half>(p + Half::lanes)};
+    } else if constexpr (sizeof(E) == 4) {
+        return native_load_doubles(p);
+    } else {
+        return native_load(p);
     }
 }
 

@@ -1,37 +1,47 @@
-"""The command line: `python -m softlane {info,bench}`.
+"""The command line: `python -m softlane {info,bench,targets,plot}`.
 
-`info` needs numpy alone; `bench` draws its table with rich, which is imported when it runs.
+`info` needs numpy alone; the others import what they draw with, rich or matplotlib, when they run.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import pathlib
 import re
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
 
 import softlane
 from softlane import bench
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-SECONDS = {"quick": 1.6, "default": 2.4, "full": 8.0}  # for one shape of one dtype
+SECONDS = {"quick": 1.6, "default": 2.4, "full": 8.0}  # for one op on one shape of one dtype
 SHAPES = {"quick": bench.QUICK, "default": bench.DEFAULT, "full": bench.FULL}
-PER_CALL_BELOW = 1000  # elements: below, the time is given per call, not per element
+NEEDS_RICH = 'bench needs rich, which is not installed: pip install ".[bench]"'
+NEEDS_MATPLOTLIB = "figures need matplotlib, which is not installed: pip install matplotlib"
 
 
-def shape(text: str) -> tuple[int, int]:
-    """A shape of two axes from "64x1000"."""
-    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not ROWSxCOLS, such as 64x1000")
-    return int(match[1]), int(match[2])
+def shape(text: str) -> tuple[int, ...]:
+    """A shape from "64x1000"."""
+    if re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", text) is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a shape (expected lengths of at least 1, such as 64x1000 or 10)"
+        )
+    return tuple(map(int, text.split("x")))
+
+
+def positive(text: str) -> int:
+    """A number from 1 on."""
+    if re.fullmatch(r"[1-9]\d*", text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A time."""
+    if re.fullmatch(r"\d*\.?\d+", text) is None or float(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return float(text)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,19 +51,55 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", required=True)
     commands.add_parser("info", help="version, instruction sets, compiler, processor")
-    run = commands.add_parser(
-        "bench",
-        help="time and maximum error of softmax against other packages",
-        description="Time and maximum error of softmax along the last axis, one thread, against "
-        "other packages and against two floors: copying the array, and np.exp of it.",
+    _bench(
+        commands.add_parser(
+            "bench",
+            help="time and maximum error against other packages",
+            description="Time and maximum error of softlane's functions against other packages, "
+            "and against floors that do less, such as copying the array.",
+        )
     )
+    aims = commands.add_parser(
+        "targets",
+        help="the project's targets of speed, measured",
+        description="Measure every target as a ratio inside one run; each is the median of runs.",
+    )
+    aims.add_argument("--only", nargs="+", metavar="WORD", help="groups whose name holds a word")
+    aims.add_argument("--runs", type=positive, default=5, metavar="N", help="default: 5")
+    aims.add_argument("--seconds", type=seconds, default=0.4, help="for a group in a run")
+    aims.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every sample here")
+    drawn = commands.add_parser(
+        "plot",
+        help="figures and README tables from results",
+        description="Draw figures, each for light and for dark pages, and write the README's "
+        "tables, from what `bench --json` wrote.",
+    )
+    drawn.add_argument("results", nargs="+", type=pathlib.Path, metavar="RESULT.json")
+    drawn.add_argument("-o", "--output", type=pathlib.Path, metavar="DIR", help="figures go here")
+    drawn.add_argument(
+        "--table", type=pathlib.Path, metavar="README.md", help="renew the tables in this file"
+    )
+    return top
+
+
+def _bench(run: argparse.ArgumentParser) -> None:
+    """The options of `bench`."""
     length = run.add_mutually_exclusive_group()
     length.add_argument("--quick", action="store_true", help="three shapes, about 8 seconds")
     length.add_argument("--full", action="store_true", help="ten shapes, about two minutes")
     run.add_argument(
+        "--op",
+        nargs="+",
+        choices=tuple(bench.OPS),
+        default=["softmax"],
+        metavar="OP",
+        help="one or several of " + " ".join(bench.OPS) + " (default: softmax)",
+    )
+    run.add_argument(
         "--dtype", nargs="+", choices=bench.DTYPES, default=["f32"], help="default: f32"
     )
-    run.add_argument("--shape", nargs="+", type=shape, metavar="ROWSxCOLS", help="own shapes")
+    run.add_argument("--shape", nargs="+", type=shape, metavar="SHAPE", help="such as 64x1000")
+    run.add_argument("--axis", type=int, default=-1, help="the axis of a row (default: -1)")
     others = [name for name in bench.CONTESTANTS if name != "softlane"]
     run.add_argument(
         "--against",
@@ -63,8 +109,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="contestants: " + " ".join(others) + " (default: all that are installed)",
     )
+    run.add_argument("--threads", type=positive, default=1, metavar="N", help="default: 1")
+    run.add_argument("--cold", action="store_true", help="empty the caches before each sample")
+    run.add_argument("--runs", type=positive, default=1, metavar="N", help="repeat all of it")
+    run.add_argument("--seconds", type=seconds, help="for one op on one shape of one dtype")
     run.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every sample here")
-    return top
+    run.add_argument("--plot", type=pathlib.Path, metavar="F.svg", help="draw the times")
 
 
 def info() -> int:
@@ -81,153 +131,119 @@ def info() -> int:
     return 0
 
 
-def digits(value: float) -> str:
-    """Three significant digits, no exponent below a million."""
-    if value >= 1e6:
-        return f"{value:.2e}"
-    return f"{value:.0f}" if value >= 99.95 else f"{value:#.3g}"
-
-
-def loses(cell: dict[str, Any], own: dict[str, Any]) -> bool:
-    """Whether this contestant is faster than softlane's cell `own`."""
-    faster = cell["ns_per_call"]["median"] < own["ns_per_call"]["median"]
-    return bool(faster and not cell["floor"] and cell is not own)
-
-
-def cell_text(cell: dict[str, Any], own: dict[str, Any]) -> str:
-    """Speed and error of one contestant, as rich markup."""
-    if "ns_per_call" not in cell:
-        return cell["unsupported"] or "-"
-    rows, columns = cell["shape"]
-    elements = 1 if rows * columns < PER_CALL_BELOW else rows * columns
-    times = {key: digits(value / elements) for key, value in cell["ns_per_call"].items()}
-    error = "" if cell["floor"] else "? ULP  "
-    if cell["max_ulp"] is not None:
-        error = f"{digits(cell['max_ulp'])} ULP  "
-    ratio = f"{cell['ns_per_call']['median'] / own['ns_per_call']['median']:.2f}x"
-    if loses(cell, own):
-        ratio = f"[bold red]{ratio}, faster[/]"
-    return f"{times['min']}  {times['median']} ({times['p10']}-{times['p90']})\n{error}{ratio}"
-
-
-def report(result: dict[str, Any], console: Console) -> None:
-    """Print the result of bench.run() as one table, with the machine below it."""
-    from rich.table import Table
-
-    groups: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
-    for cell in result["cells"]:
-        group = groups.setdefault((cell["dtype"], *cell["shape"], cell["mode"]), {})
-        group[cell["contestant"]] = cell
-
-    table = Table(title="softmax along the last axis, one thread", title_justify="left")
-    table.add_column("contestant")
-    table.add_column("out= given")
-    table.add_column("fresh result")
-    cases = list(dict.fromkeys(key[:3] for key in groups))
-    lost: list[str] = []
-    for dtype, rows, columns in cases:
-        unit = "call" if rows * columns < PER_CALL_BELOW else "element"
-        table.add_row(f"[bold]{rows}x{columns} {dtype}[/]", f"ns per {unit}", f"ns per {unit}")
-        for name in groups[dtype, rows, columns, "out"]:
-            texts = []
-            for mode in bench.MODES:
-                group = groups[dtype, rows, columns, mode]
-                texts.append(cell_text(group[name], group["softlane"]))
-                if "ns_per_call" in group[name] and loses(group[name], group["softlane"]):
-                    lost.append(f"{name} at {rows}x{columns} {dtype} ({mode})")
-            table.add_row(name, *texts)
-        table.add_section()
-    console.print(table)
-    console.print(
-        "Each cell: minimum, median (10th-90th percentile) of the time; the maximum error of the "
-        "result in units in the last place; the median divided by softlane's. np.copyto and "
-        "np.exp are floors: they do less than a softmax.",
-    )
-    console.print(f"Faster than softlane: {', '.join(lost) or 'no contestant in any cell'}.")
-    footer(result, console)
-
-
-def footer(result: dict[str, Any], console: Console) -> None:
-    """Print where the figures come from and who was not there."""
-    machine, settings = result["machine"], result["settings"]
-    found = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    console.print(
-        f"{machine['cpu']}, {machine['system']}, softlane on {machine['softlane']['isa']}; {found}."
-    )
-    console.print(
-        f"Logits {settings['logits']}; samples of at least "
-        f"{settings['sample_seconds'] * 1e3:g} ms, interleaved in random order; the error is taken "
-        f"over about {settings['error_elements']:,} elements, whole rows."
-    )
-    if result["missing"]:
-        console.print(
-            f"Not installed, so not measured: {', '.join(result['missing'])} "
-            '(pip install ".[peers]").',
-            markup=False,
-        )
-
-
-@contextlib.contextmanager
-def progress(console: Console) -> Iterator[Callable[[str, float], None]]:
-    """A progress bar on a terminal, nothing elsewhere.
-
-    It is redrawn between rounds only, at most ten times a second: a thread that redraws would
-    disturb what is being timed.
-    """
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(
-        *columns,
-        console=console,
-        auto_refresh=False,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("", total=1.0)
-        drawn = 0.0
-
-        def tick(label: str, fraction: float) -> None:
-            nonlocal drawn
-            now = time.monotonic()
-            bar.update(task, description=label, completed=fraction, refresh=now - drawn > 0.1)
-            drawn = now if now - drawn > 0.1 else drawn
-
-        yield tick
-
-
 def refuse(reason: str) -> int:
     """Say on stderr why nothing was measured."""
     print(reason, file=sys.stderr)
     return 2
 
 
+def unwritable(*paths: pathlib.Path | None) -> str | None:
+    """Why one of the files that a measurement is to end in cannot be written, None if they can."""
+    for path in paths:
+        if path is not None and not path.parent.is_dir():
+            return f"cannot write {path}: there is no folder {path.parent} (create it first)"
+    return None
+
+
 def run_bench(arguments: argparse.Namespace) -> int:
-    """Measure, print the table, write the JSON."""
+    """Measure, print the tables, write the JSON and the figure."""
     try:
         from rich.console import Console
+
+        from softlane.bench import table
     except ImportError:
-        return refuse('bench needs rich, which is not installed: pip install ".[bench]"')
+        return refuse(NEEDS_RICH)
+    if arguments.plot is not None and bench.missing(["matplotlib"]):
+        return refuse(NEEDS_MATPLOTLIB)
     if "bf16" in arguments.dtype and bench.missing(["ml_dtypes"]):
         return refuse("--dtype bf16 needs ml_dtypes, which is not installed: pip install ml_dtypes")
+    if reason := unwritable(arguments.json, arguments.plot):
+        return refuse(reason)
     length = "quick" if arguments.quick else "full" if arguments.full else "default"
+    plan = bench.Plan(
+        shapes=list(dict.fromkeys(arguments.shape or SHAPES[length])),
+        dtypes=list(dict.fromkeys(arguments.dtype)),
+        against=list(dict.fromkeys(arguments.against)),
+        seconds=arguments.seconds or SECONDS[length],
+        ops=list(dict.fromkeys(arguments.op)),
+        axis=arguments.axis,
+        threads=arguments.threads,
+        runs=arguments.runs,
+        cold=arguments.cold,
+    )
     console = Console(highlight=False)
-    with progress(console) as tick:
-        result = bench.run(
-            arguments.shape or SHAPES[length],
-            list(dict.fromkeys(arguments.dtype)),
-            list(dict.fromkeys(arguments.against)),
-            SECONDS[length],
-            tick,
-        )
-    report(result, console)
+    try:
+        with table.progress(console) as tick:
+            result = bench.run(plan, tick)
+    except ValueError as error:
+        return refuse(f"bench: {error}")
+    table.report(result, console)
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        arguments.json.write_text(bench.save(result), encoding="utf-8")
+        console.print(f"Every sample is in {arguments.json}.", markup=False)
+    if arguments.plot is not None:
+        from softlane.bench import draw, figures
+
+        figure = figures.time_figure(result["cells"])
+        arguments.plot.write_text(draw.svg(figure, "light"), encoding="utf-8")
+        console.print(f"The times are drawn in {arguments.plot}.", markup=False)
+    return 0
+
+
+def run_targets(arguments: argparse.Namespace) -> int:
+    """Measure the targets, print them, write the JSON."""
+    try:
+        from rich.console import Console
+
+        from softlane.bench import table
+    except ImportError:
+        return refuse(NEEDS_RICH)
+    from softlane.bench import targets
+
+    if reason := unwritable(arguments.json):
+        return refuse(reason)
+    console = Console(highlight=False)
+    try:
+        with table.progress(console) as tick:
+            result = targets.run(arguments.only, arguments.runs, arguments.seconds, tick)
+    except ValueError as error:
+        return refuse(f"targets: {error}")
+    targets.report(result, console)
+    if arguments.json is not None:
+        arguments.json.write_text(targets.save(result), encoding="utf-8")
         console.print(f"Every sample is in {arguments.json}.", markup=False)
     return 0
+
+
+def run_plot(arguments: argparse.Namespace) -> int:
+    """Draw the figures, renew the tables."""
+    from softlane.bench import figures, markdown
+
+    if arguments.output is not None and bench.missing(["matplotlib"]):
+        return refuse(NEEDS_MATPLOTLIB)
+    try:
+        results = figures.load(arguments.results)
+        if arguments.table is not None:
+            markdown.renew(arguments.table, results)
+    except (OSError, ValueError, json.JSONDecodeError) as error:
+        return refuse(f"plot: {error}")
+    if arguments.output is not None:
+        from softlane.bench import draw
+
+        for path in draw.write(figures.figures(results), arguments.output):
+            print(path)
+    return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "info": lambda arguments: info(),
+    "bench": run_bench,
+    "targets": run_targets,
+    "plot": run_plot,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the return value is the exit status."""
     arguments = parser().parse_args(argv)
-    return info() if arguments.command == "info" else run_bench(arguments)
+    return COMMANDS[arguments.command](arguments)
