@@ -84,15 +84,15 @@ def fused(a: np.floating, b: np.floating, c: np.floating) -> np.floating:
 
 def test_the_functions_are_those_tested_here():
     tested = {"add", "sub", "mul", "mul_add", "max", "min", "sub_product", "scaled", "lowered"}
-    tested |= {"product_rest", "zero_where_at_most", "reduce_max", "reduce_second"}
+    tested |= {"product_rest", "zero_where_at_most", "reduce_max", "reduce_second", "div", "choose"}
     assert set(_core._vec_names()) == tested | {"load_part", "store_part"}
 
 
 @EVERY_TYPE
-@pytest.mark.parametrize("name", ["add", "sub", "mul"])
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "div"])
 def test_arithmetic(name, real, isa):
     a, b = operands(real, 2)
-    function = {"add": np.add, "sub": np.subtract, "mul": np.multiply}[name]
+    function = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide}[name]
     with np.errstate(all="ignore"):
         assert_same(run(name, a, b), function(a, b))
 
@@ -186,6 +186,16 @@ def test_zero_where_at_most_keeps_the_value_beside_nan(real, isa):
     with np.errstate(invalid="ignore"):
         want = np.where(b <= c, real(0), a)
     assert_same(run("zero_where_at_most", a, b, c), want)
+
+
+@EVERY_TYPE
+def test_choose_takes_the_second_beside_nan(real, isa):
+    a, b, c = operands(real, 3)
+    a[:50], b[50:100] = np.nan, np.nan
+    a[100:150] = b[100:150]
+    with np.errstate(invalid="ignore"):
+        want = np.where(a <= b, c, a)
+    assert_same(run("choose", a, b, c), want)
 
 
 @EVERY_TYPE

@@ -18,7 +18,9 @@ constexpr std::size_t largest_converted_bytes = 16 * 1024;
 constexpr std::size_t most_tile_rows = 64;
 // Fewer rows side by side are packed, for fear of empty lanes.
 constexpr std::size_t least_panel_rows = 3;
-constexpr std::size_t largest_scratch_bytes = 512 * 1024;
+constexpr std::size_t least_tile_rows = 16; // likewise where they are converted first
+constexpr std::size_t largest_scratch_elements = 4096;
+constexpr std::size_t largest_panel_tile_bytes = 32 * 1024;
 
 // Drops loops of extent 1 and joins neighbours that a single stride describes; leaves at least one
 // loop.
@@ -88,16 +90,30 @@ Plan make_plan(const Problem &given) {
     plan.direct = plain && same;
     plan.converted = plain && !same;
     const Loop &rows = p.outer[p.outer_count - 1];
-    plan.panels = !plan.direct && same && !p.where && p.inner_count == 1 &&
-                  rows.extent >= least_panel_rows && rows.stride[temperature_stream] == 0;
-    for (const Array &array : p.array) {
-        const int k = static_cast<int>(&array - p.array);
-        if (array.data)
-            plan.panels = plan.panels && !array.swapped &&
+    const bool in_place = same && !p.where && p.inner_count == 1;
+    plan.panels = !plan.direct && rows.extent >= (in_place ? least_panel_rows : least_tile_rows) &&
+                  rows.stride[temperature_stream] == 0 &&
+                  (in_place || plan.length <= largest_scratch_elements);
+    bool swapped = false;
+    for (int k = 0; k < array_count; ++k)
+        if (p.array[k].data) {
+            swapped = swapped || p.array[k].swapped;
+            plan.panels = plan.panels &&
                           rows.stride[k] == static_cast<std::ptrdiff_t>(
-                                                dtype_size[static_cast<int>(array.dtype)]);
+                                                dtype_size[static_cast<int>(p.array[k].dtype)]);
+        }
+    if (plan.panels) {
+        const std::size_t element = dtype_size[static_cast<int>(plan.kernel_dtype)];
+        const std::size_t panel = panel_bytes / element;
+        if (plan.length <= largest_scratch_elements)
+            plan.scratch_bytes = 2 * plan.length * (panel_bytes + 64) + 4096;
+        if (!in_place || swapped)
+            plan.panel_rows =
+                panel *
+                std::max<std::size_t>(largest_panel_tile_bytes / (plan.length * panel_bytes), 1);
     }
-    plan.stream = (plan.direct || plan.panels) && !p.fresh && p.array[y_stream].data != nullptr &&
+    plan.stream = (plan.direct || (plan.panels && plan.panel_rows == 0)) && !p.fresh &&
+                  p.array[y_stream].data != nullptr &&
                   plan.rows * plan.length >=
                       streaming_bytes() / dtype_size[static_cast<int>(plan.kernel_dtype)];
     plan.release_gil = plan.rows * plan.length >= release_gil_elements;
@@ -116,9 +132,11 @@ Plan make_plan(const Problem &given) {
             std::min(along, plan.length < 16 ? fitting : std::min(fitting, most_tile_rows));
         plan.tile_bytes = (plan.tile_rows * row_bytes + 63) / 64 * 64;
         plan.workspace_bytes = static_cast<std::size_t>(plan.tile_count) * plan.tile_bytes;
-        plan.scratch = plan.length <= largest_scratch_bytes / (2 * panel_bytes);
-        if (plan.panels && plan.scratch)
-            plan.workspace_bytes = std::max(plan.workspace_bytes, 2 * plan.length * 320 + 4096);
+        if (plan.panels) { // the tile, a run of converted elements, scratch
+            const std::size_t elements = plan.panel_rows * (plan.length + 1);
+            const std::size_t tile = elements * dtype_size[static_cast<int>(plan.kernel_dtype)];
+            plan.workspace_bytes = std::max(plan.workspace_bytes, tile + plan.scratch_bytes);
+        }
     }
     return plan;
 }

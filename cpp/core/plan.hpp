@@ -53,7 +53,8 @@ struct Plan {
     DType kernel_dtype{};            // f32 or f64: what the kernel reads and writes
     bool direct = false;             // the kernel works on the arrays themselves
     bool panels = false;             // rows lie side by side, each element's in one run
-    bool scratch = false;            // of panels: exponentials are kept in the workspace
+    std::size_t panel_rows = 0;      // then: rows of a tile, where they must be copied or converted
+    std::size_t scratch_bytes = 0;   // and what the kernel's scratch takes; or 0: it has none
     bool converted = false;          // or it could, but for their type
     std::size_t tile_rows = 1;       // otherwise: rows packed at a time
     std::size_t tile_bytes = 0;      // of one tile

@@ -124,32 +124,43 @@ template <class V> struct LaneSums {
             }
         flushed = true;
     }
-    INLINE Reals<N> total(int k) const { return folded<0, 1>(k); } // of the rows from k on
+    INLINE Reals<N> total(int k) const { // of the rows from k on
+        if constexpr (is_float)
+            return {folded<0, 1>(k), folded<0, 1>(k + D::lanes)};
+        else
+            return total_of_pairs(k);
+    }
 
 private:
-    INLINE Reals<N> of(std::size_t j, int k) const {
-        using D = Doubles<N>;
+    // One register: of a struct of more, compilers keep copies in memory.
+    using D = Vec<double, native_lanes<double>>;
+
+    __attribute__((noinline)) Reals<N> total_of_pairs(int k) const { return folded<0, 1>(k); }
+
+    INLINE auto of(std::size_t j, int k) const {
         if constexpr (is_float) {
             if (flushed)
                 return load<D>(blocks[j] + k);
-            if (n <= j + lanes)
-                return load_doubles<D>(term.at(j) + k);
-            return add(load_doubles<D>(high[j] + k), load_doubles<D>(low[j] + k));
+            const D sum = load_doubles<D>(term_or_high(j) + k);
+            return n <= j + lanes ? sum : add(sum, load_doubles<D>(low[j] + k));
         } else {
             if (n <= j + lanes)
-                return {load<D>(term.at(j) + k), broadcast<D>(0)};
+                return Pairs<D>{load<D>(term.at(j) + k), broadcast<D>(0)};
             return two_sums(load<D>(high[j] + k), load<D>(low[j] + k));
         }
     }
+    INLINE const C *term_or_high(std::size_t j) const {
+        return n <= j + lanes ? term.at(j) : high[j];
+    }
     // fold() of the lanes j, j + step, j + 2 step ...; those without an element are 0.
-    template <int j, int step> INLINE Reals<N> folded(int k) const {
+    template <int j, int step> INLINE auto folded(int k) const {
         if constexpr (step == lanes) {
             return of(j, k);
         } else {
-            const Reals<N> first = folded<j, 2 * step>(k);
-            if (n <= j + step)
-                return first;
-            return added(first, folded<j + step, 2 * step>(k));
+            auto sum = folded<j, 2 * step>(k);
+            if (n > j + step)
+                sum = added(sum, folded<j + step, 2 * step>(k));
+            return sum;
         }
     }
 };
@@ -172,63 +183,85 @@ INLINE void add_compensated(Vec<T, N> &high, Vec<T, N> &low, const Vec<T, N> &e)
 
 // What there is one of for each row of a panel.
 template <class C, int lanes> struct PanelScalars {
-    alignas(64) C max[lanes], min[lanes];
-    alignas(64) C origin[lanes], offset[lanes], lowest[lanes]; // of Exp
-    alignas(64) C hi[lanes], lo[lanes];                        // of the factor
+    alignas(64) C max[lanes], second[lanes], min[lanes];                     // as in Range
+    alignas(64) C top[lanes];                                                // as in Stats
+    alignas(64) C shift[lanes], origin[lanes], offset[lanes], lowest[lanes]; // of Exp
+    alignas(64) C top_exponential[lanes];
+    alignas(64) C hi[lanes], lo[lanes]; // softmax: of the factor
+    alignas(64) C log[lanes];           // log_softmax: what is subtracted, and what is too small
+    alignas(64) double sum_high[lanes], sum_low[lanes], tiny[lanes]; // for a float
     alignas(64) C irregular[lanes]; // 0, or 1 where the edge rules of the op decide
     bool shallow;                   // as is_shallow() has it, all rows are
-    bool regular;                   // all rows are, and `irregular` is not set
 };
 template <class P> using ScalarsOf = PanelScalars<typename P::C, P::V::lanes>;
 
-// The range of the rows; returns the largest abs(max).
-template <int wanted, class P> INLINE double ranges(const P &panel, ScalarsOf<P> &rows) {
+// Of the rows from k on.
+template <int wanted, class V, class Scalars>
+INLINE void note_range(const Extremes<wanted, V> &extremes, Scalars &rows, int k) {
+    using C = typename V::Scalar;
+    store(rows.max + k, extremes.max);
+    V top = extremes.max;
+    if constexpr ((wanted & wants_second) != 0) {
+        const V infinite = broadcast<V>(infinity<C>);
+        store(rows.second + k, extremes.second);
+        top = choose(extremes.second, broadcast<V>(-infinity<C>), top, extremes.second);
+        top = choose(infinite, extremes.max, extremes.max, top);
+    }
+    if constexpr ((wanted & wants_min) != 0)
+        store(rows.min + k, extremes.min);
+    store(rows.top + k, top);
+}
+// What follows for all rows; returns the largest abs(top).
+template <int wanted, class P> INLINE double settle_ranges(const P &panel, ScalarsOf<P> &rows) {
     using C = typename P::C;
+    using V = typename P::V;
+    const V zero = broadcast<V>(C(0)), top = load<V>(rows.top);
+    if constexpr ((wanted & wants_min) != 0) { // infinite rows are irregular
+        const double spread =
+            static_cast<double>(reduce_max(max(sub(top, load<V>(rows.min)), zero)));
+        rows.shallow = spread * log2_e / panel.scaling.temperature <=
+                       (sizeof(C) == 4 ? 70 : 800) - binade(static_cast<double>(panel.n)) - 1;
+    }
+    return static_cast<double>(reduce_max(max(top, sub(zero, top))));
+}
+template <int wanted, class P> INLINE double ranges(const P &panel, ScalarsOf<P> &rows) {
     using V = typename P::V;
     Extremes<wanted, V> extremes;
     for (std::size_t i = 0; i < panel.n; ++i) {
         const V v = load<V>(panel.x.at(i), panel.part, 0);
         extremes.add(v, v);
     }
-    store(rows.max, extremes.max);
-    const V zero = broadcast<V>(C(0));
-    if constexpr ((wanted & wants_min) != 0) { // infinite rows are irregular
-        const double spread =
-            static_cast<double>(reduce_max(max(sub(extremes.max, extremes.min), zero)));
-        rows.shallow = spread * log2_e / panel.scaling.temperature <=
-                       (sizeof(C) == 4 ? 70 : 800) - binade(static_cast<double>(panel.n)) - 1;
-    }
-    return static_cast<double>(reduce_max(max(extremes.max, sub(zero, extremes.max))));
+    note_range(extremes, rows, 0);
+    return settle_ranges<wanted>(panel, rows);
 }
 
-// The constants of Exp for each row. Integers up to 2^22 are floats as well.
-template <Argument argument, class P> INLINE void prepare(const P &panel, ScalarsOf<P> &rows) {
-    using C = typename P::C;
+// The constants of Exp for a register's rows from k on. Integers up to 2^22 are floats as well.
+template <Argument argument, class C, class Scalars>
+INLINE void prepare(double t, Scalars &rows, int k) {
     using V = Vec<C, native_lanes<C>>;
     using D = Doubles<V>;
-    const double t = panel.scaling.temperature;
-    for (int k = 0; k < P::V::lanes; k += V::lanes) {
-        D top = load_doubles<D>(rows.max + k);
-        if constexpr (argument == Argument::far) {
-            const D zero = broadcast<D>(0), size = max(top, sub(zero, top));
-            const D origin = choose(size, broadcast<D>(exp_limit * t), zero, top);
-            store(rows.origin + k, from_doubles<V>(origin));
-            top = sub(top, origin);
-        }
-        D quotient = times(top, log2_e);
-        if constexpr (argument == Argument::far)
-            quotient = div(quotient, broadcast<D>(t));
-        const V shift = from_doubles<V>(nearest_integers(quotient));
-        constexpr double round = Exp<C, argument>::round;
-        constexpr C zero_shift = static_cast<C>(round + exp_table_size * ExpKernel<C>::bias);
-        store(rows.offset + k,
-              mul_add(shift, broadcast<V>(-exp_table_size), broadcast<V>(zero_shift)));
-        V lowest = mul(sub(shift, broadcast<V>(ExpKernel<C>::clamp_bits)),
-                       broadcast<V>(static_cast<C>(ln_2)));
-        if constexpr (argument == Argument::far)
-            lowest = mul(lowest, broadcast<V>(static_cast<C>(t)));
-        store(rows.lowest + k, lowest);
+    D top = load_doubles<D>(rows.top + k);
+    if constexpr (argument == Argument::far) {
+        const D zero = broadcast<D>(0), size = max(top, sub(zero, top));
+        const D origin = choose(size, broadcast<D>(exp_limit * t), zero, top);
+        store(rows.origin + k, from_doubles<V>(origin));
+        top = sub(top, origin);
+    } else {
+        store(rows.origin + k, broadcast<V>(C(0)));
     }
+    D quotient = times(top, log2_e);
+    if constexpr (argument == Argument::far)
+        quotient = div(quotient, broadcast<D>(t));
+    const V shift = from_doubles<V>(nearest_integers(quotient));
+    constexpr double round = Exp<C, argument>::round;
+    constexpr C zero_shift = static_cast<C>(round + exp_table_size * ExpKernel<C>::bias);
+    store(rows.shift + k, shift);
+    store(rows.offset + k, mul_add(shift, broadcast<V>(-exp_table_size), broadcast<V>(zero_shift)));
+    V lowest =
+        mul(sub(shift, broadcast<V>(ExpKernel<C>::clamp_bits)), broadcast<V>(static_cast<C>(ln_2)));
+    if constexpr (argument == Argument::far)
+        lowest = mul(lowest, broadcast<V>(static_cast<C>(t)));
+    store(rows.lowest + k, lowest);
 }
 
 // Makes the sums of function(x, i), V -> V, over each element. `company` steps along.
@@ -278,19 +311,16 @@ INLINE void sum_up(const P &panel, LaneSums<typename P::V> &sums, Others &compan
 }
 
 // sum = total of exp(x / T) * 2^(bias - shift) of each row, as Stats has it of one.
-template <Argument argument, bool keeps, class P, class Others>
-INLINE void exponentials(const P &panel, const ScalarsOf<P> &rows, LaneSums<typename P::V> &sums,
+template <Argument argument, class Op, class P, class Others>
+INLINE void exponentials(const P &panel, ScalarsOf<P> &rows, LaneSums<typename P::V> &sums,
                          Others &company) {
     using V = typename P::V;
-    const Exp<typename P::C, argument, false, V> exp(
+    const Exp<typename P::C, argument, Op::capped, V> exp(
         panel.scaling, argument == Argument::far ? load<V>(rows.origin) : V(), load<V>(rows.offset),
-        load<V>(rows.lowest), V());
-    sum_up<keeps>(panel, sums, company, exp);
-}
-
-// v is a number in no lane that is NaN.
-template <class V> INLINE bool any_nan(V v) {
-    return reduce_max(choose(v, v, broadcast<V>(0), broadcast<V>(1))) != 0;
+        load<V>(rows.lowest), Op::capped ? load<V>(rows.top) : V());
+    if constexpr (Op::capped)
+        store(rows.top_exponential, exp(load<V>(rows.top)));
+    sum_up<Op::keeps>(panel, sums, company, exp);
 }
 
 template <int N> INLINE void store_limbs(Vec<double, N> factor, float *hi, float *lo) {
@@ -303,29 +333,24 @@ template <class V> INLINE void store_limbs(Pairs<V> factor, double *hi, double *
     store(lo, factor.low);
 }
 
-// The reciprocals of the sums, as Factor has them. A sum is NaN where Stats is not regular.
-template <class P>
-INLINE void invert(const P &, const LaneSums<typename P::V> &sums, ScalarsOf<P> &rows) {
-    using C = typename P::C;
+// The reciprocals of the sums of a register's rows from k on, as Factor has them. Returns whether
+// all of the rows are regular: the sum of one that is not is NaN here.
+template <class C, class Sums, class Scalars>
+INLINE bool invert(const Sums &sums, Scalars &rows, int k) {
     using V = Vec<C, native_lanes<C>>;
-    using D = Doubles<V>;
-    constexpr int lanes = P::V::lanes;
-    D all = broadcast<D>(0);
-    for (int k = 0; k < lanes; k += V::lanes) {
-        const Reals<V> sum = sums.total(k);
-        all = add(all, highs(sum));
-        store_limbs(reciprocals(sum), rows.hi + k, rows.lo + k);
-    }
-    rows.regular = !any_nan(all);
-    if (rows.regular && rows.shallow)
-        return;
-    for (int k = 0; k < lanes; k += V::lanes) {
-        const V hi = load<V>(rows.hi + k),
-                up = broadcast<V>(static_cast<C>(power_of_two(lift_bits<C>)));
-        store(rows.irregular + k, choose(hi, hi, broadcast<V>(0), broadcast<V>(1)));
-        store(rows.hi + k, mul(hi, up));
-        store(rows.lo + k, mul(load<V>(rows.lo + k), up));
-    }
+    const Reals<V> sum = sums.total(k);
+    store_limbs(reciprocals(sum), rows.hi + k, rows.lo + k);
+    return !any_nan(highs(sum));
 }
+// The same 2^lift_bits too large, and `irregular`.
+template <class C, class Scalars> INLINE void lift(Scalars &rows, int k) {
+    using V = Vec<C, native_lanes<C>>;
+    const V hi = load<V>(rows.hi + k),
+            up = broadcast<V>(static_cast<C>(power_of_two(lift_bits<C>)));
+    store(rows.irregular + k, choose(hi, hi, broadcast<V>(0), broadcast<V>(1)));
+    store(rows.hi + k, mul(hi, up));
+    store(rows.lo + k, mul(load<V>(rows.lo + k), up));
+}
+
 } // namespace
 } // namespace softlane::SOFTLANE_ISA

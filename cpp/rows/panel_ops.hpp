@@ -1,54 +1,230 @@
 // The operations over panels, and the walk over all rows that lie side by side: while one panel is
 // reduced, the next one is brought into the cache and the one before is written.
 #pragma once
+#include "rows/ops.hpp"
 #include "rows/panel.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
+// What an op does with a panel once the sums of its rows are known. finish(), for a register's rows
+// from k on, returns whether usual_of() makes their results from what is kept of them: their
+// exponentials, or the elements themselves. Otherwise, and of any rows after lift(), that is
+// unusual_of(), and then repair().
 struct SoftmaxPanel {
-    static constexpr bool keeps = true;
+    static constexpr bool keeps = true, capped = false;
+    static constexpr int wanted = wants_min;
 
-    template <class P, class Others>
-    static INLINE void reduce(const P &panel, Others &company, ScalarsOf<P> &rows) {
-        const double size = ranges<wants_min>(panel, rows);
-        if (panel.scaling.temperature == 1 && size <= exp_limit)
-            finish<Argument::plain>(panel, company, rows);
+    template <class C> static INLINE bool serves(double t) { return is_moderate<C>(t); }
+
+    template <class C, class Sums, class Scalars>
+    static INLINE bool finish(const Sums &sums, Scalars &rows, int k) {
+        return invert<C>(sums, rows, k) && rows.shallow;
+    }
+    template <class C, class Scalars> static INLINE void lift(Scalars &rows, int k) {
+        SOFTLANE_ISA::lift<C>(rows, k);
+    }
+    // V -> V, the results from what is kept of the rows from k on, where all rows of the panel are
+    // regular and shallow; and of any.
+    template <class V, class Scalars> static INLINE auto usual_of(const Scalars &rows, int k) {
+        return Usual<V>{load<V>(rows.hi + k), load<V>(rows.lo + k)};
+    }
+    template <class V, class Scalars> static INLINE auto unusual_of(const Scalars &rows, int k) {
+        return Unusual<V>{usual_of<V>(rows, k), load<V>(rows.irregular + k)};
+    }
+    // The same of one row, in every lane.
+    template <class V, class Scalars> static INLINE auto usual_row(const Scalars &rows, int k) {
+        return Usual<V>{broadcast<V>(rows.hi[k]), broadcast<V>(rows.lo[k])};
+    }
+    template <class V, class Scalars> static INLINE auto unusual_row(const Scalars &rows, int k) {
+        return Unusual<V>{usual_row<V>(rows, k), broadcast<V>(rows.irregular[k])};
+    }
+    template <class C, class Scalars>
+    static INLINE void repair(const Scalars &, int, int, char *, std::ptrdiff_t, std::ptrdiff_t,
+                              std::size_t) {}
+
+private:
+    template <class V> struct Usual {
+        V hi, lo;
+        INLINE V operator()(V e) const { return scaled(e, hi, lo); }
+    };
+    template <class V> struct Unusual {
+        Usual<V> product;
+        V irregular;
+        INLINE V operator()(V e) const {
+            using C = typename V::Scalar;
+            return choose(irregular, broadcast<V>(C(0)), lowered(product(e)),
+                          broadcast<V>(not_a_number<C>));
+        }
+    };
+};
+
+// For temperatures of 1.
+struct LogSoftmaxPanel {
+    static constexpr bool keeps = false, capped = true;
+    static constexpr int wanted = wants_second;
+
+    template <class C> static INLINE bool serves(double t) { return t == 1; }
+
+    template <class C, class Sums, class Scalars>
+    static INLINE bool finish(const Sums &sums, Scalars &rows, int k) {
+        using V = Vec<C, native_lanes<C>>;
+        const Reals<V> sum = sums.total(k);
+        store_sums(sum, rows, k);
+        bool tiny;
+        if constexpr (sizeof(C) == 4)
+            tiny = logarithms(rows, k, V::lanes);
         else
-            finish_far(panel, company, rows);
+            tiny = logarithms_of_doubles(rows, k, V::lanes);
+        return !tiny && !any_nan(highs(sum));
     }
-    // The results from what is kept of the rows, all of them regular and shallow; and of any.
-    template <class V, class Rows> static INLINE V usual(const Rows &rows, V e) {
-        return scaled(e, load<V>(rows.hi), load<V>(rows.lo));
+    template <class C, class Scalars> static INLINE void lift(Scalars &rows, int k) {
+        for (int r = k; r < k + native_lanes<C>; ++r)
+            rows.irregular[r] = C(rows.sum_high[r] != rows.sum_high[r]);
     }
-    template <class V, class Rows> static INLINE V unusual(const Rows &rows, V e) {
-        using C = typename V::Scalar;
-        return choose(load<V>(rows.irregular), broadcast<V>(C(0)), lowered(usual(rows, e)),
-                      broadcast<V>(not_a_number<C>));
+    template <class V, class Scalars> static INLINE auto usual_of(const Scalars &rows, int k) {
+        return Usual<V>{load<V>(rows.max + k), load<V>(rows.log + k)};
     }
-    template <class Rows> static INLINE bool is_usual(const Rows &rows) {
-        return rows.regular && rows.shallow;
+    template <class V, class Scalars> static INLINE auto unusual_of(const Scalars &rows, int k) {
+        return Unusual<V>{usual_of<V>(rows, k), load<V>(rows.irregular + k)};
+    }
+    // Logarithms too small for the others are those of the maximum alone.
+    template <class C, class Scalars>
+    static INLINE void repair(const Scalars &rows, int k, int count, char *y,
+                              std::ptrdiff_t row_stride, std::ptrdiff_t stride, std::size_t n) {
+        for (int r = k; r < k + count; ++r, y += row_stride) {
+            if (rows.tiny[r] == 0 || rows.irregular[r] != 0)
+                continue;
+            std::size_t i = 0;
+            const auto at = [&] {
+                return reinterpret_cast<C *>(y + static_cast<std::ptrdiff_t>(i) * stride);
+            };
+            while (i + 1 < n && load_one(at()) != 0)
+                ++i;
+            const bool lifted = sizeof(C) == 8 && gap(rows, r) > 400;
+            store_one(at(), -rows.tiny[r], lifted ? 800 : 0);
+        }
     }
 
 private:
-    template <Argument argument, class P, class Others>
-    static INLINE void finish(const P &panel, Others &company, ScalarsOf<P> &rows) {
-        prepare<argument>(panel, rows);
-        LaneSums<typename P::V> sums(panel.n);
-        exponentials<argument, keeps>(panel, rows, sums, company);
-        invert(panel, sums, rows);
+    struct Lane { // a row, as excess() wants it
+        using C = double;
+        Range<double> range;
+    };
+    template <class V> struct Usual {
+        V max, log;
+        INLINE V operator()(V x) const { return sub(sub(x, max), log); }
+    };
+    template <class V> struct Unusual {
+        Usual<V> difference;
+        V irregular;
+        INLINE V operator()(V x) const {
+            using C = typename V::Scalar;
+            return choose(irregular, broadcast<V>(C(0)), difference(x),
+                          broadcast<V>(not_a_number<C>));
+        }
+    };
+    template <int N, class Scalars>
+    static INLINE void store_sums(Vec<double, N> sum, Scalars &rows, int k) {
+        store(rows.sum_high + k, sum);
     }
-    template <class P, class Others>
-    static __attribute__((noinline)) void finish_far(const P &panel, Others &company,
-                                                     ScalarsOf<P> &rows) {
-        finish<Argument::far>(panel, company, rows);
+    template <class V, class Scalars>
+    static INLINE void store_sums(Pairs<V> sum, Scalars &rows, int k) {
+        store(rows.sum_high + k, sum.high);
+        store(rows.sum_low + k, sum.low);
+    }
+    template <class Scalars> static INLINE double gap(const Scalars &rows, int r) {
+        return static_cast<double>(rows.max[r]) - static_cast<double>(rows.top[r]);
+    }
+    // excess() of float rows without a branch, in loops that the compiler vectorises. Whether any
+    // is tiny.
+    template <class Scalars>
+    static __attribute__((noinline)) bool logarithms(Scalars &rows, int k, int) {
+        constexpr int lanes = native_lanes<float>;
+        constexpr DoubleDouble scale{ExpConstants<float>::scale, ExpConstants<float>::scale_low};
+        constexpr double inverse =
+            reciprocal(scale).high * (1 / static_cast<double>(1ull << ExpKernel<float>::bias));
+        using V = Vec<float, lanes>;
+        using D = Doubles<V>;
+        const auto doubles = [=](const float *of) INLINE_LAMBDA { return load_doubles<D>(of + k); };
+        const D zero = broadcast<D>(0), most = broadcast<D>(150);
+        const D max = doubles(rows.max), second = doubles(rows.second);
+        const D gap = choose(second, broadcast<D>(-infinity<double>),
+                             broadcast<D>(infinity<double>), sub(max, doubles(rows.top)));
+        double z[lanes], shift[lanes], e[lanes], w[lanes], log[lanes];
+        store(z, choose(gap, most, sub(max, doubles(rows.origin)), zero));
+        store(shift, choose(gap, most, doubles(rows.shift), zero));
+        for (int r = 0; r < lanes; ++r)
+            e[r] = exp_of_minus<float>(z[r], static_cast<int>(shift[r]));
+        const D others = sub(load<D>(rows.sum_high + k), doubles(rows.top_exponential));
+        store(w, mul(times(others, inverse), load<D>(e)));
+        for (int r = 0; r < lanes; ++r)
+            log[r] = log1p<float>(w[r]);
+        const D all = choose(gap, most, load<D>(log), zero), least = broadcast<D>(0x1p-100);
+        const D tiny = choose(least, all, zero, all);
+        store(rows.log + k, narrow(choose(least, all, all, zero)));
+        store(rows.tiny + k, tiny);
+        return reduce_max(tiny) > 0;
+    }
+    template <class Scalars>
+    static __attribute__((noinline)) bool logarithms_of_doubles(Scalars &rows, int k, int lanes) {
+        bool any = false;
+        for (int r = k; r < k + lanes; ++r) {
+            Stats<double> stats;
+            stats.shift = rows.shift[r];
+            stats.sum = {rows.sum_high[r], rows.sum_low[r]};
+            stats.top = rows.top[r];
+            stats.top_exponential = rows.top_exponential[r];
+            stats.careful.origin = rows.origin[r];
+            rows.log[r] = rows.tiny[r] = 0;
+            if (stats.sum.high != stats.sum.high)
+                continue;
+            const Excess<double> of = excess(Lane{{rows.max[r], rows.second[r], 0}}, stats);
+            const bool tiny = of.lift != 0 || high(of.log) < 0x1p-900;
+            (tiny ? rows.tiny : rows.log)[r] = high(of.log);
+            any |= rows.tiny[r] != 0;
+        }
+        return any;
     }
 };
 
-// Nothing goes along.
+// Nothing goes along with the exponentials.
 struct Nobody {
     INLINE void step() {}
 };
+
+template <class Op, class P>
+__attribute__((noinline)) void reduce_far(const P &panel, ScalarsOf<P> &rows,
+                                          LaneSums<typename P::V> &sums) {
+    using C = typename P::C;
+    for (int k = 0; k < P::V::lanes; k += native_lanes<C>)
+        prepare<Argument::far, C>(panel.scaling.temperature, rows, k);
+    Nobody nobody;
+    exponentials<Argument::far, Op>(panel, rows, sums, nobody);
+}
+// Of rows whose range is known and which are prepared for Argument::plain; size: the largest
+// abs(top).
+template <class Op, class P, class Others>
+INLINE void reduce(const P &panel, ScalarsOf<P> &rows, LaneSums<typename P::V> &sums,
+                   Others &company, double size) {
+    if (panel.scaling.temperature == 1 && size <= exp_limit)
+        return exponentials<Argument::plain, Op>(panel, rows, sums, company);
+    for (std::size_t i = 0; i < panel.n; ++i)
+        company.step();
+    reduce_far<Op>(panel, rows, sums);
+}
+// Whether the results are the usual ones, of all rows.
+template <class Op, class P>
+INLINE bool finish(const LaneSums<typename P::V> &sums, ScalarsOf<P> &rows) {
+    using C = typename P::C;
+    bool usual = true;
+    for (int k = 0; k < P::V::lanes; k += native_lanes<C>)
+        usual &= Op::template finish<C>(sums, rows, k);
+    if (!usual)
+        for (int k = 0; k < P::V::lanes; k += native_lanes<C>)
+            Op::template lift<C>(rows, k);
+    return usual;
+}
 
 template <class Op, class C> class PanelWalk {
     using Wide = Vec<C, panel_lanes<C>>;
@@ -60,23 +236,26 @@ public:
         : x_{static_cast<const C *>(rows.x), rows.x_stride_bytes},
           y_{static_cast<C *>(rows.y), rows.y_stride_bytes},
           scratch_(static_cast<C *>(rows.scratch)), n_(rows.length), count_(rows.count),
-          scaling_(scaling_for(*rows.temperature, C())),
-          streams_(rows.stream && (reinterpret_cast<std::uintptr_t>(rows.y) |
-                                   static_cast<std::uintptr_t>(rows.y_stride_bytes)) %
-                                          64 ==
-                                      0) {}
+          scaling_(scaling_for(*rows.temperature, C())), head_(0), streams_(false) {
+        // Panels begin where cache lines of the result do, if those of all elements do there.
+        const std::size_t misaligned = reinterpret_cast<std::uintptr_t>(rows.y) % 64;
+        if (rows.y_stride_bytes % 64 == 0 && misaligned % sizeof(C) == 0) {
+            head_ = misaligned ? (64 - misaligned) / sizeof(C) : 0;
+            streams_ = rows.stream;
+        }
+    }
 
     INLINE void run() const {
-        const std::size_t panels = count_ / Wide::lanes, whole = panels * Wide::lanes;
-        if (scratch_ && panels > 1)
-            pipelined(panels);
-        else
-            for (std::size_t i = 0; i < whole; i += Wide::lanes)
-                one<Wide>(i, Whole{});
-        for (std::size_t i = whole; i < count_; i += Narrow::lanes) {
-            const std::size_t left = count_ - i;
-            one<Narrow>(i, Tail{left < Narrow::lanes ? left : Narrow::lanes});
+        std::size_t i = 0;
+        if (scratch_ && count_ >= head_ + Wide::lanes) {
+            const std::size_t panels = (count_ - head_) / Wide::lanes;
+            if (head_)
+                few(0, head_);
+            pipelined(head_, panels);
+            i = head_ + panels * Wide::lanes;
         }
+        for (; i < count_; i += Narrow::lanes)
+            few(i, count_ - i < Narrow::lanes ? count_ - i : Narrow::lanes);
     }
 
 private:
@@ -91,12 +270,22 @@ private:
         std::size_t i = 0;
 
         INLINE void step() {
+            if (result.data && !walk.streams_) {
+                const auto *later = reinterpret_cast<const char *>(result.at(i + ahead));
+                for (std::size_t line = 0; line < sizeof(Wide); line += 64)
+                    __builtin_prefetch(later + line, 1, 3);
+            }
             if (result.data)
-                walk.put(result.at(i), Op::usual(*of, load<Wide>(apart.at(i))));
+                walk.put(result.at(i),
+                         Op::template usual_of<Wide>(*of, 0)(load<Wide>(apart.at(i))));
             if (next.data) {
                 const auto *later = reinterpret_cast<const char *>(next.at(i + ahead));
-                for (std::size_t line = 0; line < sizeof(Wide); line += 64)
-                    __builtin_prefetch(later + line, 0, 3);
+                if (walk.n_ <= 256)
+                    for (std::size_t line = 0; line < sizeof(Wide); line += 64)
+                        __builtin_prefetch(later + line, 0, 2);
+                else
+                    for (std::size_t line = 0; line < sizeof(Wide); line += 64)
+                        __builtin_prefetch(later + line, 0, 3);
                 store(apart.at(i), load<Wide>(next.at(i)));
             }
             ++i;
@@ -112,55 +301,71 @@ private:
     }
 
     // Two buffers take turns.
-    INLINE void pipelined(std::size_t panels) const {
+    INLINE void pipelined(std::size_t begin, std::size_t panels) const {
         constexpr std::size_t pitch = (sizeof(Wide) + 64) / sizeof(C);
         constexpr auto bytes = static_cast<std::ptrdiff_t>(pitch * sizeof(C));
         const Side<C> buffer[2] = {{scratch_, bytes},
                                    {scratch_ + n_ * pitch + 1344 / sizeof(C), bytes}};
         Scalars<Wide> scalars[2];
-        Company first{*this, x_, buffer[0], {}, nullptr};
+        Company first{*this, x_.right(static_cast<std::ptrdiff_t>(begin)), buffer[0], {}, nullptr};
         for (std::size_t i = 0; i < n_; ++i)
             first.step();
         bool pending = false;
         for (std::size_t i = 0; i < panels; ++i) {
             const Side<C> here = buffer[i % 2], there = buffer[(i + 1) % 2];
-            const auto column = static_cast<std::ptrdiff_t>(i * Wide::lanes);
+            const auto column = static_cast<std::ptrdiff_t>(begin + i * Wide::lanes);
             Company company{
                 *this, i + 1 < panels ? x_.right(column + Wide::lanes) : Side<const C>(), there,
                 pending ? y_.right(column - Wide::lanes) : Side<C>(), &scalars[(i + 1) % 2]};
             Scalars<Wide> &now = scalars[i % 2];
-            Op::reduce(Panel<Wide, Whole>{{here.data, here.stride_bytes}, here, n_, {}, scaling_},
-                       company, now);
-            pending = Op::is_usual(now);
+            using P = Panel<Wide, Whole>;
+            const P panel{{here.data, here.stride_bytes}, here, n_, {}, scaling_};
+            LaneSums<Wide> sums(n_);
+            const double size = ranges<Op::wanted>(panel, now);
+            for (int k = 0; k < Wide::lanes; k += native_lanes<C>)
+                prepare<Argument::plain, C>(1, now, k);
+            reduce<Op>(panel, now, sums, company, size);
+            pending = finish<Op, P>(sums, now);
             if (!pending)
-                write_unusual<Wide>(here, y_.right(column), now, Whole{});
+                write_unusual(panel.x, y_.right(column), now, Wide::lanes, Whole{});
             else if (i + 1 == panels)
-                write_usual<Wide>(here, y_.right(column), now, Whole{});
+                write_usual(panel.x, y_.right(column), now, Whole{});
         }
     }
-    // Rows from `at` on, their exponentials kept where the result will be.
-    template <class V, class Part>
-    __attribute__((noinline)) void one(std::size_t at, Part part) const {
+    // Up to a Narrow of rows from `at` on, their exponentials kept where the result will be.
+    __attribute__((noinline)) void few(std::size_t at, std::size_t count) const {
+        using P = Panel<Narrow, Tail>;
         const auto column = static_cast<std::ptrdiff_t>(at);
         const Side<C> y = y_.right(column);
-        Scalars<V> rows;
-        Nobody nobody;
-        Op::reduce(Panel<V, Part>{x_.right(column), y, n_, part, scaling_}, nobody, rows);
-        if (Op::is_usual(rows))
-            write_usual<V>(y, y, rows, part);
+        const P panel{x_.right(column), y, n_, {count}, scaling_};
+        Scalars<Narrow> rows;
+        LaneSums<Narrow> sums(n_);
+        ranges<Op::wanted>(panel, rows);
+        reduce_far<Op>(panel, rows, sums);
+        const Side<const C> from = Op::keeps ? Side<const C>{y.data, y.stride_bytes} : panel.x;
+        if (finish<Op, P>(sums, rows))
+            write_usual(from, y, rows, panel.part);
         else
-            write_unusual<V>(y, y, rows, part);
+            write_unusual(from, y, rows, static_cast<int>(count), panel.part);
     }
-    template <class V, class Part>
-    INLINE void write_usual(Side<C> from, Side<C> to, const Scalars<V> &of, Part part) const {
+    template <int lanes, class Part>
+    INLINE void write_usual(Side<const C> from, Side<C> to, const PanelScalars<C, lanes> &of,
+                            Part part) const {
+        using V = Vec<C, lanes>;
+        const auto result = Op::template usual_of<V>(of, 0);
         for (std::size_t i = 0; i < n_; ++i)
-            store(to.at(i), Op::usual(of, load<V>(from.at(i), part, C(0))), part);
+            store(to.at(i), result(load<V>(from.at(i), part, C(0))), part);
     }
-    template <class V, class Part>
-    __attribute__((noinline)) void write_unusual(Side<C> from, Side<C> to, const Scalars<V> &of,
+    template <int lanes, class Part>
+    __attribute__((noinline)) void write_unusual(Side<const C> from, Side<C> to,
+                                                 const PanelScalars<C, lanes> &of, int count,
                                                  Part part) const {
+        using V = Vec<C, lanes>;
+        const auto result = Op::template unusual_of<V>(of, 0);
         for (std::size_t i = 0; i < n_; ++i)
-            store(to.at(i), Op::unusual(of, load<V>(from.at(i), part, C(0))), part);
+            store(to.at(i), result(load<V>(from.at(i), part, C(0))), part);
+        Op::template repair<C>(of, 0, count, reinterpret_cast<char *>(to.data), sizeof(C),
+                               to.stride_bytes, n_);
     }
 
     Side<const C> x_;
@@ -168,12 +373,13 @@ private:
     C *scratch_; // of two panels, or null
     std::size_t n_, count_;
     Scaling<C> scaling_;
+    std::size_t head_; // rows before the first whole panel
     bool streams_;
 };
 
 // One op over rows that lie side by side.
 template <class Op, class C> bool each_panel(const Rows &rows) noexcept {
-    if (!is_moderate<C>(*rows.temperature))
+    if (!Op::template serves<C>(*rows.temperature))
         return false;
     PanelWalk<Op, C>(rows).run();
     if (rows.stream)

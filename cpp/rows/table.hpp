@@ -3,8 +3,10 @@
 #pragma once
 #include "rows/backward.hpp"
 #include "rows/loss_gradients.hpp"
-#include "rows/panel_ops.hpp"
 #include "rows/weighted.hpp"
+#ifndef SOFTLANE_NO_PANELS
+#include "rows/short_rows.hpp"
+#endif
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
@@ -76,6 +78,8 @@ void vec_function(VecFn function, const C *a, const C *b, const C *c, std::size_
             return sub(va, vb);
         case VecFn::mul:
             return mul(va, vb);
+        case VecFn::div:
+            return div(va, vb);
         case VecFn::mul_add:
             return mul_add(va, vb, vc);
         case VecFn::max:
@@ -92,6 +96,8 @@ void vec_function(VecFn function, const C *a, const C *b, const C *c, std::size_
             return product_rest(va, vb);
         case VecFn::zero_where_at_most:
             return zero_where_at_most(va, vb, vc);
+        case VecFn::choose:
+            return choose(va, vb, vc, va);
         case VecFn::reduce_max:
             return broadcast<V>(reduce_max(va));
         case VecFn::reduce_second:
@@ -142,22 +148,27 @@ void exp_real_only(const double *z, double *upper, double *lower, std::size_t n)
 #define SOFTLANE_EACH_DTYPE(f, ...)                                                                \
     {f<__VA_ARGS__, half>, f<__VA_ARGS__, bfloat16>, f<__VA_ARGS__, float>, f<__VA_ARGS__, double>}
 
-#ifdef SOFTLANE_NO_PANELS // levels whose registers are too few or too narrow for them
-template <class Op, class C> constexpr PanelsFn panels = nullptr;
+// Levels whose registers are too few or too narrow have no panels.
+#ifdef SOFTLANE_NO_PANELS
+#define SOFTLANE_ROWS(Op) {each_row<Op, float>, each_row<Op, double>}
+#define SOFTLANE_PANELS(Op)                                                                        \
+    {                                                                                              \
+    }
 #else
-template <class Op, class C> constexpr PanelsFn panels = each_panel<Op, C>;
+#define SOFTLANE_ROWS(Op) {any_rows<Op, Op##Panel, float>, any_rows<Op, Op##Panel, double>}
+#define SOFTLANE_PANELS(Op) {each_panel<Op##Panel, float>, each_panel<Op##Panel, double>}
 #endif
 
 constexpr KernelTable make_table(const char *isa) {
     return {isa,
-            {{each_row<Softmax, float>, each_row<Softmax, double>}, // in the order of Op
-             {each_row<LogSoftmax, float>, each_row<LogSoftmax, double>},
+            {SOFTLANE_ROWS(Softmax), // in the order of Op
+             SOFTLANE_ROWS(LogSoftmax),
              {each_log_sum<float>, each_log_sum<double>},
              {each_gradient<SoftmaxBackward, float>, each_gradient<SoftmaxBackward, double>},
              {each_gradient<LogSoftmaxBackward, float>, each_gradient<LogSoftmaxBackward, double>},
              {each_row<CrossEntropy, float>, each_row<CrossEntropy, double>},
              {each_row<CrossEntropyWithGrad, float>, each_row<CrossEntropyWithGrad, double>}},
-            {{panels<SoftmaxPanel, float>, panels<SoftmaxPanel, double>}}, // likewise
+            {SOFTLANE_PANELS(Softmax), SOFTLANE_PANELS(LogSoftmax)}, // likewise
             {SOFTLANE_EACH_DTYPE(convert, half), SOFTLANE_EACH_DTYPE(convert, bfloat16),
              SOFTLANE_EACH_DTYPE(convert, float), SOFTLANE_EACH_DTYPE(convert, double)},
             {exp_only<float>, exp_only<double>, exp_facts<float>, exp_facts<double>},

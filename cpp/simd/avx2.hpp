@@ -168,6 +168,9 @@ INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) {
     return {_mm256_blendv_pd(w.r, v.r, _mm256_cmp_pd(a.r, b.r, _CMP_LE_OQ))};
 }
 
+INLINE bool any_nan(F64 v) {
+    return _mm256_movemask_pd(_mm256_cmp_pd(v.r, v.r, _CMP_UNORD_Q)) != 0;
+}
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     return {_mm256_permutevar8x32_ps(table.r, _mm256_castps_si256(z.r))};
 }
@@ -206,6 +209,106 @@ INLINE F64 lowered(F64 y) {
     return {_mm256_blendv_pd(_mm256_castsi256_pd(normal), _mm256_castsi256_pd(tiny),
                              _mm256_cmp_pd(y.r, limit, _CMP_LT_OQ))};
 }
+
+// Two rows' 16 bytes in each vector.
+INLINE __m256 load_halves(const char *p, std::ptrdiff_t stride) {
+    const __m128 low = _mm_loadu_ps(reinterpret_cast<const float *>(p));
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(low),
+                                _mm_loadu_ps(reinterpret_cast<const float *>(p + stride)), 1);
+}
+INLINE void store_halves(char *p, std::ptrdiff_t stride, __m256 v) {
+    _mm_storeu_ps(reinterpret_cast<float *>(p), _mm256_castps256_ps128(v));
+    _mm_storeu_ps(reinterpret_cast<float *>(p + stride), _mm256_extractf128_ps(v, 1));
+}
+INLINE void transpose_quarters(const __m256 (&v)[4], F32 *w) {
+    const __m256 a = _mm256_unpacklo_ps(v[0], v[1]), b = _mm256_unpackhi_ps(v[0], v[1]);
+    const __m256 c = _mm256_unpacklo_ps(v[2], v[3]), d = _mm256_unpackhi_ps(v[2], v[3]);
+    w[0].r = _mm256_shuffle_ps(a, c, 0x44);
+    w[1].r = _mm256_shuffle_ps(a, c, 0xee);
+    w[2].r = _mm256_shuffle_ps(b, d, 0x44);
+    w[3].r = _mm256_shuffle_ps(b, d, 0xee);
+}
+INLINE void load_columns(const float *x, std::ptrdiff_t stride, F32 (&v)[4]) {
+    const char *p = reinterpret_cast<const char *>(x);
+    const __m256 rows[4] = {load_halves(p, 4 * stride), load_halves(p + stride, 4 * stride),
+                            load_halves(p + 2 * stride, 4 * stride),
+                            load_halves(p + 3 * stride, 4 * stride)};
+    transpose_quarters(rows, v);
+}
+INLINE void store_columns(float *y, std::ptrdiff_t stride, const F32 (&v)[4]) {
+    char *p = reinterpret_cast<char *>(y);
+    F32 rows[4];
+    const __m256 columns[4] = {v[0].r, v[1].r, v[2].r, v[3].r};
+    transpose_quarters(columns, rows);
+    for (int i = 0; i < 4; ++i)
+        store_halves(p + i * stride, 4 * stride, rows[i].r);
+}
+INLINE void load_columns(const double *x, std::ptrdiff_t stride, F64 (&v)[2]) {
+    const char *p = reinterpret_cast<const char *>(x);
+    const __m256d even = _mm256_castps_pd(load_halves(p, 2 * stride));
+    const __m256d odd = _mm256_castps_pd(load_halves(p + stride, 2 * stride));
+    v[0].r = _mm256_unpacklo_pd(even, odd);
+    v[1].r = _mm256_unpackhi_pd(even, odd);
+}
+INLINE void store_columns(double *y, std::ptrdiff_t stride, const F64 (&v)[2]) {
+    char *p = reinterpret_cast<char *>(y);
+    store_halves(p, 2 * stride, _mm256_castpd_ps(_mm256_unpacklo_pd(v[0].r, v[1].r)));
+    store_halves(p + stride, 2 * stride, _mm256_castpd_ps(_mm256_unpackhi_pd(v[0].r, v[1].r)));
+}
+// Of the element k of n packed rows: its row k / n, and all ones where its column is 1, or 2.
+template <int n> struct PackedPlaces {
+    alignas(32) int row[n][8] = {}, column[3][n][8] = {};
+    constexpr PackedPlaces() {
+        for (int k = 0; k < 8 * n; ++k) {
+            row[k / 8][k % 8] = k / n;
+            column[k % n][k / 8][k % 8] = -1;
+        }
+    }
+};
+// Of the column c: its elements' places, and all ones where they are in the second, or third
+// vector.
+template <int n> struct ColumnPlaces {
+    alignas(32) int place[n][8] = {}, part[3][n][8] = {};
+    constexpr ColumnPlaces() {
+        for (int c = 0; c < n; ++c)
+            for (int r = 0; r < 8; ++r) {
+                place[c][r] = (n * r + c) % 8;
+                part[(n * r + c) / 8][c][r] = -1;
+            }
+    }
+};
+INLINE __m256i load_ints(const int *p) {
+    return _mm256_load_si256(reinterpret_cast<const __m256i *>(p));
+}
+INLINE __m256 blend(__m256 v, __m256 w, const int *where) {
+    return _mm256_blendv_ps(v, w, _mm256_castsi256_ps(load_ints(where)));
+}
+template <int n> INLINE void load_packed(const float *x, F32 (&v)[n]) {
+    static constexpr ColumnPlaces<n> places;
+    for (int c = 0; c < n; ++c) {
+        const __m256i at = load_ints(places.place[c]);
+        __m256 w = _mm256_permutevar8x32_ps(_mm256_loadu_ps(x), at);
+        for (int i = 1; i < n; ++i)
+            w = blend(w, _mm256_permutevar8x32_ps(_mm256_loadu_ps(x + 8 * i), at),
+                      places.part[i][c]);
+        v[c].r = w;
+    }
+}
+template <int n> INLINE void store_packed(float *y, const F32 (&v)[n]) {
+    static constexpr PackedPlaces<n> places;
+    for (int i = 0; i < n; ++i) {
+        const __m256i at = load_ints(places.row[i]);
+        __m256 w = _mm256_permutevar8x32_ps(v[0].r, at);
+        for (int c = 1; c < n; ++c)
+            w = blend(w, _mm256_permutevar8x32_ps(v[c].r, at), places.column[c][i]);
+        _mm256_storeu_ps(y + 8 * i, w);
+    }
+}
+template <int n> INLINE void load_packed(const double *x, F64 (&v)[n]) {
+    static_assert(n == 1);
+    v[0] = native_load(x);
+}
+template <int n> INLINE void store_packed(double *y, const F64 (&v)[n]) { native_store(y, v[0]); }
 
 INLINE Vec<double, 8> widen(F32 v) {
     return {{_mm256_cvtps_pd(_mm256_castps256_ps128(v.r))},

@@ -147,6 +147,7 @@ INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) {
     return {_mm512_mask_blend_pd(_mm512_cmp_pd_mask(a.r, b.r, _CMP_LE_OQ), w.r, v.r)};
 }
 
+INLINE bool any_nan(F64 v) { return _mm512_cmp_pd_mask(v.r, v.r, _CMP_UNORD_Q) != 0; }
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     return {_mm512_permutexvar_ps(_mm512_castps_si512(z.r), table.r)};
 }
@@ -180,6 +181,108 @@ INLINE F64 lowered(F64 y) {
     const __mmask8 is_tiny = _mm512_cmp_pd_mask(y.r, limit, _CMP_LT_OQ);
     return {_mm512_castsi512_pd(_mm512_mask_blend_epi64(is_tiny, normal, tiny))};
 }
+
+// Four rows' 16 bytes in each vector, in lanes of 16 bytes: 0, 4, 8, 12; then 1, 5, 9, 13 ...
+INLINE __m512 load_quarters(const char *p, std::ptrdiff_t stride) {
+    const auto at = [=](int i)
+                        INLINE_LAMBDA { return reinterpret_cast<const float *>(p + i * stride); };
+    __m512 v = _mm512_castps128_ps512(_mm_loadu_ps(at(0)));
+    v = _mm512_mask_broadcast_f32x4(v, 0x00f0, _mm_loadu_ps(at(1)));
+    v = _mm512_mask_broadcast_f32x4(v, 0x0f00, _mm_loadu_ps(at(2)));
+    return _mm512_mask_broadcast_f32x4(v, 0xf000, _mm_loadu_ps(at(3)));
+}
+INLINE void store_quarters(char *p, std::ptrdiff_t stride, __m512 v) {
+    const auto at = [=](int i) INLINE_LAMBDA { return reinterpret_cast<float *>(p + i * stride); };
+    _mm_storeu_ps(at(0), _mm512_castps512_ps128(v));
+    _mm_storeu_ps(at(1), _mm512_extractf32x4_ps(v, 1));
+    _mm_storeu_ps(at(2), _mm512_extractf32x4_ps(v, 2));
+    _mm_storeu_ps(at(3), _mm512_extractf32x4_ps(v, 3));
+}
+INLINE void transpose_quarters(const __m512 (&v)[4], F32 *w) {
+    const __m512 a = _mm512_unpacklo_ps(v[0], v[1]), b = _mm512_unpackhi_ps(v[0], v[1]);
+    const __m512 c = _mm512_unpacklo_ps(v[2], v[3]), d = _mm512_unpackhi_ps(v[2], v[3]);
+    w[0].r = _mm512_shuffle_ps(a, c, 0x44);
+    w[1].r = _mm512_shuffle_ps(a, c, 0xee);
+    w[2].r = _mm512_shuffle_ps(b, d, 0x44);
+    w[3].r = _mm512_shuffle_ps(b, d, 0xee);
+}
+INLINE void load_columns(const float *x, std::ptrdiff_t stride, F32 (&v)[4]) {
+    const char *p = reinterpret_cast<const char *>(x);
+    const __m512 rows[4] = {load_quarters(p, 4 * stride), load_quarters(p + stride, 4 * stride),
+                            load_quarters(p + 2 * stride, 4 * stride),
+                            load_quarters(p + 3 * stride, 4 * stride)};
+    transpose_quarters(rows, v);
+}
+INLINE void store_columns(float *y, std::ptrdiff_t stride, const F32 (&v)[4]) {
+    char *p = reinterpret_cast<char *>(y);
+    F32 rows[4];
+    const __m512 columns[4] = {v[0].r, v[1].r, v[2].r, v[3].r};
+    transpose_quarters(columns, rows);
+    for (int i = 0; i < 4; ++i)
+        store_quarters(p + i * stride, 4 * stride, rows[i].r);
+}
+INLINE void load_columns(const double *x, std::ptrdiff_t stride, F64 (&v)[2]) {
+    const char *p = reinterpret_cast<const char *>(x);
+    const __m512d even = _mm512_castps_pd(load_quarters(p, 2 * stride));
+    const __m512d odd = _mm512_castps_pd(load_quarters(p + stride, 2 * stride));
+    v[0].r = _mm512_unpacklo_pd(even, odd);
+    v[1].r = _mm512_unpackhi_pd(even, odd);
+}
+INLINE void store_columns(double *y, std::ptrdiff_t stride, const F64 (&v)[2]) {
+    char *p = reinterpret_cast<char *>(y);
+    store_quarters(p, 2 * stride, _mm512_castpd_ps(_mm512_unpacklo_pd(v[0].r, v[1].r)));
+    store_quarters(p + stride, 2 * stride, _mm512_castpd_ps(_mm512_unpackhi_pd(v[0].r, v[1].r)));
+}
+// Rows of n elements without a gap: lane r of column c is element n r + c of n vectors.
+template <int n> INLINE void load_packed(const float *x, F32 (&v)[n]) {
+    if constexpr (n == 1) {
+        v[0] = native_load(x);
+    } else {
+        for (int c = 0; c < n; ++c) {
+            const __m512i at =
+                _mm512_add_epi32(_mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+                                                                      10, 11, 12, 13, 14, 15),
+                                                    _mm512_set1_epi32(n)),
+                                 _mm512_set1_epi32(c));
+            __m512 w = _mm512_permutex2var_ps(_mm512_loadu_ps(x), at, _mm512_loadu_ps(x + 16));
+            if constexpr (n == 3)
+                w = _mm512_mask_permutexvar_ps(w,
+                                               _mm512_cmpgt_epi32_mask(at, _mm512_set1_epi32(31)),
+                                               at, _mm512_loadu_ps(x + 32));
+            v[c].r = w;
+        }
+    }
+}
+template <int n> INLINE void store_packed(float *y, const F32 (&v)[n]) {
+    if constexpr (n == 1) {
+        native_store(y, v[0]);
+    } else {
+        for (int i = 0; i < n; ++i) { // 16 i + lane = n row + column
+            alignas(64) static constexpr struct Places {
+                int at[3][16] = {}, third[3][16] = {};
+                constexpr Places() {
+                    for (int k = 0; k < 16 * n; ++k) {
+                        at[k / 16][k % 16] = k / n + (k % n == 1 ? 16 : 0);
+                        third[k / 16][k % 16] = k / n;
+                    }
+                }
+            } places;
+            __m512 w = _mm512_permutex2var_ps(v[0].r, _mm512_load_si512(places.at[i]), v[1].r);
+            if constexpr (n == 3) {
+                constexpr unsigned first_column_2[] = {0x4924, 0x2492, 0x9249};
+                w = _mm512_mask_permutexvar_ps(w, static_cast<__mmask16>(first_column_2[i]),
+                                               _mm512_load_si512(places.third[i]), v[2].r);
+            }
+            _mm512_storeu_ps(y + 16 * i, w);
+        }
+    }
+}
+
+template <int n> INLINE void load_packed(const double *x, F64 (&v)[n]) {
+    static_assert(n == 1);
+    v[0] = native_load(x);
+}
+template <int n> INLINE void store_packed(double *y, const F64 (&v)[n]) { native_store(y, v[0]); }
 
 INLINE Vec<double, 16> widen(F32 v) {
     return {{_mm512_cvtps_pd(_mm512_castps512_ps256(v.r))},

@@ -155,6 +155,7 @@ INLINE F64 zero_where_at_most(F64 v, F64 a, F64 b) {
 INLINE F32 choose(F32 a, F32 b, F32 v, F32 w) { return {vbslq_f32(vcleq_f32(a.r, b.r), v.r, w.r)}; }
 INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) { return {vbslq_f64(vcleq_f64(a.r, b.r), v.r, w.r)}; }
 
+INLINE bool any_nan(F64 v) { return vaddvq_u64(vshrq_n_u64(vceqq_f64(v.r, v.r), 63)) != 2; }
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     const uint32x4_t k = vandq_u32(vreinterpretq_u32_f32(z.r), vdupq_n_u32(7));
     const uint32x4_t bytes = vmlaq_n_u32(vdupq_n_u32(0x03020100), k, 0x04040404);
@@ -179,6 +180,77 @@ INLINE F64 add_to_exponent(F64 t, F64 z) {
 // Subnormal numbers are no slower here, and the FP mode keeps them.
 INLINE F32 lowered(F32 y) { return {vmulq_n_f32(y.r, 0x1p-100f)}; }
 INLINE F64 lowered(F64 y) { return {vmulq_n_f64(y.r, 0x1p-200)}; }
+
+INLINE void transpose(const float32x4_t (&v)[4], float32x4_t (&w)[4]) {
+    const float32x4_t a = vtrn1q_f32(v[0], v[1]), b = vtrn2q_f32(v[0], v[1]);
+    const float32x4_t c = vtrn1q_f32(v[2], v[3]), d = vtrn2q_f32(v[2], v[3]);
+    const auto lower = [](float32x4_t s, float32x4_t t) INLINE_LAMBDA {
+        return vreinterpretq_f32_f64(
+            vtrn1q_f64(vreinterpretq_f64_f32(s), vreinterpretq_f64_f32(t)));
+    };
+    const auto upper = [](float32x4_t s, float32x4_t t) INLINE_LAMBDA {
+        return vreinterpretq_f32_f64(
+            vtrn2q_f64(vreinterpretq_f64_f32(s), vreinterpretq_f64_f32(t)));
+    };
+    w[0] = lower(a, c);
+    w[1] = lower(b, d);
+    w[2] = upper(a, c);
+    w[3] = upper(b, d);
+}
+INLINE void load_columns(const float *x, std::ptrdiff_t stride, F32 (&v)[4]) {
+    float32x4_t rows[4], columns[4];
+    for (int i = 0; i < 4; ++i)
+        rows[i] = vld1q_f32(
+            reinterpret_cast<const float *>(reinterpret_cast<const char *>(x) + i * stride));
+    transpose(rows, columns);
+    for (int i = 0; i < 4; ++i)
+        v[i].r = columns[i];
+}
+INLINE void store_columns(float *y, std::ptrdiff_t stride, const F32 (&v)[4]) {
+    const float32x4_t columns[4] = {v[0].r, v[1].r, v[2].r, v[3].r};
+    float32x4_t rows[4];
+    transpose(columns, rows);
+    for (int i = 0; i < 4; ++i)
+        vst1q_f32(reinterpret_cast<float *>(reinterpret_cast<char *>(y) + i * stride), rows[i]);
+}
+INLINE void load_columns(const double *x, std::ptrdiff_t stride, F64 (&v)[2]) {
+    const float64x2_t a = vld1q_f64(x);
+    const float64x2_t b =
+        vld1q_f64(reinterpret_cast<const double *>(reinterpret_cast<const char *>(x) + stride));
+    v[0].r = vtrn1q_f64(a, b);
+    v[1].r = vtrn2q_f64(a, b);
+}
+INLINE void store_columns(double *y, std::ptrdiff_t stride, const F64 (&v)[2]) {
+    vst1q_f64(y, vtrn1q_f64(v[0].r, v[1].r));
+    vst1q_f64(reinterpret_cast<double *>(reinterpret_cast<char *>(y) + stride),
+              vtrn2q_f64(v[0].r, v[1].r));
+}
+template <int n> INLINE void load_packed(const float *x, F32 (&v)[n]) {
+    if constexpr (n == 1) {
+        v[0].r = vld1q_f32(x);
+    } else if constexpr (n == 2) {
+        const float32x4x2_t w = vld2q_f32(x);
+        v[0].r = w.val[0];
+        v[1].r = w.val[1];
+    } else {
+        const float32x4x3_t w = vld3q_f32(x);
+        for (int c = 0; c < 3; ++c)
+            v[c].r = w.val[c];
+    }
+}
+template <int n> INLINE void store_packed(float *y, const F32 (&v)[n]) {
+    if constexpr (n == 1)
+        vst1q_f32(y, v[0].r);
+    else if constexpr (n == 2)
+        vst2q_f32(y, {{v[0].r, v[1].r}});
+    else
+        vst3q_f32(y, {{v[0].r, v[1].r, v[2].r}});
+}
+template <int n> INLINE void load_packed(const double *x, F64 (&v)[n]) {
+    static_assert(n == 1);
+    v[0].r = vld1q_f64(x);
+}
+template <int n> INLINE void store_packed(double *y, const F64 (&v)[n]) { vst1q_f64(y, v[0].r); }
 
 INLINE Vec<double, 4> widen(F32 v) {
     return {{vcvt_f64_f32(vget_low_f32(v.r))}, {vcvt_high_f64_f32(v.r)}};

@@ -35,6 +35,15 @@
 //   reduce_max(v)              the largest lane; no lane is NaN
 //   reduce_second(v, w, m)     for w <= v lane by lane and m = reduce_max(v): the largest of all
 //                              lanes of v and w but one that is m
+//   any_nan(v)                 of doubles; on levels that have panels
+//
+// Of the native width only, on levels that have panels (rows/panel.hpp):
+//
+//   load_columns(p, stride, v) v[c], lane r = element c of row r, for the 16 bytes (4 floats, 2
+//                              doubles) from p on and those of the rows `stride` bytes on
+//   store_columns(p, stride, v)  the way back; nothing else is written
+//   load_packed<n>(p, v), store_packed<n>(p, v)  the same of whole rows of n = 1, 2 or 3 floats (1
+//                              double) without a gap
 #pragma once
 #include "simd/lanes.hpp"
 
@@ -168,6 +177,7 @@ template <int N> INLINE Vec<double, N> widen(Vec<float, N> v) {
 template <int N> INLINE Vec<float, N> narrow(Vec<double, N> v) {
     return {narrow(v.low), narrow(v.high)};
 }
+template <int N> INLINE bool any_nan(Vec<double, N> v) { return any_nan(v.low) | any_nan(v.high); }
 template <class T, int N> INLINE T reduce_second(Vec<T, N> v, Vec<T, N> w, T m) {
     return reduce_second(max(v.low, v.high), max(min(v.low, v.high), max(w.low, w.high)), m);
 }

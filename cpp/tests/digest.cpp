@@ -147,6 +147,7 @@ void conversions(const KernelTable &table) {
 struct Layout {
     const char *name;
     bool axis_first, mask, temperature;
+    std::size_t rows; // 0: a few
 };
 
 // An op with some of its options.
@@ -178,7 +179,7 @@ void rows(const KernelTable &table, const Case &of, DType dtype, const Layout &l
     const bool log_probabilities = of.op == Op::log_softmax_backward;
     const std::size_t every = of.op == Op::softmax ? 130 : 36; // lengths up to this one
     for (std::size_t n = 1; n <= 1110; n += n < every ? 1 : 97) {
-        const std::size_t count = n < 130 ? 5 : 2;
+        const std::size_t count = layout.rows ? layout.rows : n < 130 ? 5 : 2;
         const std::size_t total = count * n;
         std::vector<double> values(total);
         for (double &v : values)
@@ -282,10 +283,13 @@ int main() {
         logarithms(table->isa, "exp_pair", table->log.exp, -700, 700);
         for (const Case &of : cases)
             for (int d = 0; d < dtype_count; ++d)
-                for (const Layout &layout :
-                     {Layout{"rows", false, false, false}, Layout{"columns", true, false, false},
-                      Layout{"masked", false, true, false},
-                      Layout{"temperature", false, false, true}})
+                for (const Layout &layout : {Layout{"rows", false, false, false, 0},
+                                             Layout{"columns", true, false, false, 0},
+                                             Layout{"masked", false, true, false, 0},
+                                             Layout{"temperature", false, false, true, 0},
+                                             Layout{"many_rows", false, false, false, 75},
+                                             Layout{"many_columns", true, false, false, 150},
+                                             Layout{"masked_columns", true, true, false, 75}})
                     if (of.op == Op::softmax || d == static_cast<int>(DType::f64) ||
                         d == static_cast<int>(DType::f32) || !layout.axis_first)
                         rows(*table, of, static_cast<DType>(d), layout);

@@ -1,0 +1,242 @@
+// Short rows whose elements follow each other: turned into panels on the stack, and the results
+// back.
+#pragma once
+#include "rows/row_groups.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+// Longer rows are as fast with an element in each lane.
+template <class C> constexpr std::size_t longest_short_row = sizeof(C) == 4 ? 56 : 28;
+// Fewer leave most lanes empty.
+constexpr std::size_t least_short_rows = 8;
+
+template <class Op, class C> class ShortRows {
+    using N = Vec<C, native_lanes<C>>;
+    using V = Vec<C, 2 * sum_lanes<C>>; // the rows of a panel; of few, not too many lanes are empty
+    static constexpr int block = 16 / sizeof(C); // columns that are turned at a time
+    // Rows of the tile: a load waits for a store that is a multiple of 4096 bytes off.
+    static constexpr std::size_t pitch = V::lanes + 64 / sizeof(C);
+
+public:
+    INLINE ShortRows(const Rows &rows)
+        : x_(static_cast<const char *>(rows.x)), y_(static_cast<char *>(rows.y)),
+          x_stride_(rows.x_row_stride_bytes), y_stride_(rows.y_row_stride_bytes), n_(rows.length),
+          count_(rows.count), scaling_(scaling_for(*rows.temperature, C())) {}
+
+    INLINE void run() const {
+        const std::size_t panels = count_ / V::lanes, i = panels * V::lanes;
+        if (panels != 0)
+            turn(x_, x_stride_, y_, y_stride_, panels);
+        if (i == count_)
+            return;
+        // The others among rows of zeros.
+        alignas(64) C rest[longest_short_row<C> * V::lanes] = {};
+        const std::size_t bytes = n_ * sizeof(C);
+        char *const copy = reinterpret_cast<char *>(rest);
+        for (std::size_t r = i; r < count_; ++r)
+            __builtin_memcpy(copy + (r - i) * bytes, x_ + offset(r, x_stride_), bytes);
+        const auto stride = static_cast<std::ptrdiff_t>(bytes);
+        turn(copy, stride, copy, stride, 1);
+        for (std::size_t r = i; r < count_; ++r)
+            __builtin_memcpy(y_ + offset(r, y_stride_), copy + (r - i) * bytes, bytes);
+    }
+    INLINE bool served() const {
+        const auto bytes = static_cast<std::ptrdiff_t>(n_ * sizeof(C));
+        return n_ >= block || (x_stride_ == bytes && y_stride_ == bytes);
+    }
+
+private:
+    static INLINE std::ptrdiff_t offset(std::size_t i, std::ptrdiff_t stride) {
+        return static_cast<std::ptrdiff_t>(i) * stride;
+    }
+
+    struct Turned {
+        alignas(64) C tile[longest_short_row<C> * pitch];
+        PanelScalars<C, V::lanes> rows;
+        unsigned unusual; // a bit for each register's rows
+
+        INLINE Side<C> side(int k) {
+            return {tile + k, static_cast<std::ptrdiff_t>(pitch * sizeof(C))};
+        }
+    };
+    // A panel's results are written after the next one is turned, which hides the latency of their
+    // factors.
+    __attribute__((noinline)) void turn(const char *x, std::ptrdiff_t x_stride, char *y,
+                                        std::ptrdiff_t y_stride, std::size_t count) const {
+        Turned turned[2];
+        const std::ptrdiff_t x_bytes = V::lanes * x_stride, y_bytes = V::lanes * y_stride;
+        for (std::size_t i = 0;; ++i) {
+            Turned &now = turned[i % 2];
+            if (i < count)
+                for (int k = 0; k < V::lanes; k += N::lanes) {
+                    Extremes<Op::wanted, N> extremes;
+                    take(reinterpret_cast<const C *>(x + k * x_stride), x_stride, now.side(k),
+                         extremes);
+                    note_range(extremes, now.rows, k);
+                    prepare<Argument::plain, C>(1, now.rows, k);
+                }
+            if (i > 0) {
+                write(y, y_stride, turned[(i + 1) % 2]);
+                y += y_bytes;
+            }
+            if (i == count)
+                return;
+            x += x_bytes;
+            using P = Panel<V, Whole>;
+            const Side<C> side = now.side(0);
+            const P panel{{side.data, side.stride_bytes}, side, n_, {}, scaling_};
+            LaneSums<V> sums(n_);
+            Ahead ahead{x + x_bytes};
+            reduce<Op>(panel, now.rows, sums, ahead, settle_ranges<Op::wanted>(panel, now.rows));
+            now.unusual = 0;
+            for (int k = 0; k < V::lanes; k += N::lanes)
+                if (!Op::template finish<C>(sums, now.rows, k)) {
+                    Op::template lift<C>(now.rows, k);
+                    now.unusual |= 1u << (k / N::lanes);
+                }
+        }
+    }
+    INLINE void write(char *y, std::ptrdiff_t stride, Turned &turned) const {
+        for (int k = 0; k < V::lanes; k += N::lanes) {
+            C *to = reinterpret_cast<C *>(y + k * stride);
+            if ((turned.unusual >> (k / N::lanes) & 1) == 0)
+                put(to, stride, turned.side(k), Op::template usual_of<N>(turned.rows, k));
+            else
+                put_unusual(to, stride, turned.side(k), turned.rows, k);
+        }
+    }
+    // Asks for the next panel's rows.
+    struct Ahead {
+        const char *at;
+        INLINE void step() {
+            for (std::size_t line = 0; line < sizeof(V); line += 64)
+                __builtin_prefetch(at + line, 0, 3);
+            at += sizeof(V);
+        }
+    };
+
+    // A register's rows into the tile.
+    INLINE void take(const C *x, std::ptrdiff_t stride, Side<C> tile,
+                     Extremes<Op::wanted, N> &extremes) const {
+        const auto keep = [&](auto &v, std::size_t at, int from, int count) INLINE_LAMBDA {
+            for (int c = 0; c < count; ++c)
+                if (c >= from) {
+                    store(tile.at(at + c), v[c]);
+                    extremes.add(v[c], v[c]);
+                }
+        };
+        if (n_ >= block) {
+            N v[block];
+            std::size_t i = 0;
+            for (; i + block <= n_; i += block) {
+                load_columns(x + i, stride, v);
+                keep(v, i, 0, block);
+            }
+            if (i < n_) { // the last ones once more
+                load_columns(x + n_ - block, stride, v);
+                keep(v, n_ - block, static_cast<int>(i + block - n_), block);
+            }
+        } else if (n_ == 1) {
+            N v[1];
+            load_packed<1>(x, v);
+            keep(v, 0, 0, 1);
+        }
+        if constexpr (block == 4) {
+            if (n_ == 2) {
+                N v[2];
+                load_packed<2>(x, v);
+                keep(v, 0, 0, 2);
+            } else if (n_ == 3) {
+                N v[3];
+                load_packed<3>(x, v);
+                keep(v, 0, 0, 3);
+            }
+        }
+    }
+    // The results, function of what the tile holds, into a register's rows.
+    template <class Function>
+    INLINE void put(C *y, std::ptrdiff_t stride, Side<C> tile, Function function) const {
+        const auto fetch = [&](auto &v, std::size_t at, int count) INLINE_LAMBDA {
+            for (int c = 0; c < count; ++c)
+                v[c] = function(load<N>(tile.at(at + c)));
+        };
+        if (n_ >= block) {
+            N v[block];
+            std::size_t i = 0;
+            for (; i + block <= n_; i += block) {
+                fetch(v, i, block);
+                store_columns(y + i, stride, v);
+            }
+            if (i < n_) {
+                fetch(v, n_ - block, block);
+                store_columns(y + n_ - block, stride, v);
+            }
+        } else if (n_ == 1) {
+            N v[1];
+            fetch(v, 0, 1);
+            store_packed<1>(y, v);
+        }
+        if constexpr (block == 4) {
+            if (n_ == 2) {
+                N v[2];
+                fetch(v, 0, 2);
+                store_packed<2>(y, v);
+            } else if (n_ == 3) {
+                N v[3];
+                fetch(v, 0, 3);
+                store_packed<3>(y, v);
+            }
+        }
+    }
+    template <class Scalars>
+    __attribute__((noinline)) void put_unusual(C *y, std::ptrdiff_t stride, Side<C> tile,
+                                               const Scalars &rows, int k) const {
+        put(y, stride, tile, Op::template unusual_of<N>(rows, k));
+        Op::template repair<C>(rows, k, N::lanes, reinterpret_cast<char *>(y), stride, sizeof(C),
+                               n_);
+    }
+
+    const char *x_;
+    char *y_;
+    std::ptrdiff_t x_stride_, y_stride_;
+    std::size_t n_, count_;
+    Scaling<C> scaling_;
+};
+
+// The lengths for which ShortRows and RowGroups pay for their code. Double rows take twice as long
+// for an element, so they have less to gain, and their logarithms are computed row by row anyway.
+template <class Op, class C> constexpr bool turns_short_rows = sizeof(C) == 4 || Op::keeps;
+template <class Op, class C> constexpr bool groups_rows = sizeof(C) == 4 && Op::keeps;
+
+// One op over a batch of rows, by the way that is fastest for their length.
+template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) noexcept {
+    const bool serves = rows.length <= longest_grouped_row && rows.count >= least_short_rows &&
+                        rows.temperature_stride == 0 &&
+                        PanelOp::template serves<C>(*rows.temperature);
+    if constexpr (turns_short_rows<PanelOp, C>)
+        if (serves && rows.length <= longest_short_row<C>) {
+            const ShortRows<PanelOp, C> turned(rows);
+            if (turned.served())
+                return turned.run();
+        }
+    if constexpr (groups_rows<PanelOp, C>)
+        if (serves && rows.length > longest_short_row<C>) {
+            using Groups = RowGroups<PanelOp, C>;
+            Rows rest = rows;
+            rest.count %= Groups::group;
+            const std::size_t grouped = rows.count - rest.count;
+            if (grouped != 0)
+                Groups(rows, grouped).run();
+            if (rest.count == 0)
+                return;
+            const auto done = static_cast<std::ptrdiff_t>(grouped);
+            rest.x = static_cast<const char *>(rows.x) + done * rows.x_row_stride_bytes;
+            rest.y = static_cast<char *>(rows.y) + done * rows.y_row_stride_bytes;
+            return each_row<RowOp, C>(rest);
+        }
+    each_row<RowOp, C>(rows);
+}
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA
