@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from helpers import LEVELS, level
 
 import softlane
+from softlane import _core
 
 # 24 MB of results: rows that are kept in a cache, rows whose exponentials are computed twice.
 SHAPES = [(6000, 1000), (3100, 2048), (2900, 2100), (48, 128_256), (1, 6_000_001)]
@@ -58,3 +62,20 @@ def test_a_row_computed_twice_is_the_row_computed_once():
     out = np.ones_like(both)
     assert softlane.softmax(both, out=out)[0].tobytes() == softlane.softmax(x)[0].tobytes()
     assert softlane.softmax(both).tobytes() == out.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("32K\n", 32 << 10), ("266240K\n", 260 << 20), ("8M", 8 << 20), ("4096", 4096), ("0K", 0)]
+    + [(unknown, 0) for unknown in ("", "K", "unknown", "-1K", "99999999999999999999K")],
+)
+def test_sizes_of_caches_are_read(text, size):
+    assert _core._cache_bytes(text) == size
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the sizes from Linux's files")
+def test_results_are_streamed_from_half_of_the_last_cache_on():
+    files = Path("/sys/devices/system/cpu/cpu0/cache").glob("index[0-7]/size")
+    sizes = [_core._cache_bytes(file.read_text()) for file in files]
+    last = max(sizes, default=0) or 8 << 20  # what is taken where nothing is known
+    assert _core._streaming_bytes() == min(last // 2, 16 << 20)

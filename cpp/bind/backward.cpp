@@ -34,7 +34,7 @@ py::object array_call(const char *function, Op op, const Arguments &arguments) {
     Output output(function, arguments.keyword[out], {}, descr, y, {{y, true}, {grad, true}});
     Operands operands{y};
     operands.other = grad;
-    operands.y = output.array();
+    operands.y = &output;
     operands.temperature = &t;
     Problem problem = describe(op, operands, is_axis);
     problem.keep_subnormals = true; // a probability may well be one

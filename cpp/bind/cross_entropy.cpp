@@ -140,7 +140,7 @@ Result array_call(const char *function, const Arguments &arguments, bool with_gr
     std::vector<double> losses(rows), z_losses(loss.z_loss > 0 ? rows : 0);
     Operands operands{logits};
     operands.other = probabilities;
-    operands.y = with_grad ? output->array() : nullptr;
+    operands.y = output.get();
     operands.temperature = &t;
     Problem problem =
         describe(with_grad ? Op::cross_entropy_with_grad : Op::cross_entropy, operands, is_axis);

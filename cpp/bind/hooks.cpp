@@ -6,6 +6,7 @@
 #include <string>
 
 #include "bind/options.hpp"
+#include "core/cache.hpp"
 #include "core/cpu.hpp"
 #include "core/dispatch.hpp"
 #include "core/fp_environment.hpp"
@@ -250,6 +251,8 @@ void register_hooks(py::module_ &module) {
     module.def("_vec_names", vec_names);
     module.def("_convert", convert, py::arg("x"), py::arg("dtype"));
     module.def("_levels_for", levels, py::arg("arch"), py::arg("facts"));
+    module.def("_cache_bytes", &cache_bytes, py::arg("text"));
+    module.def("_streaming_bytes", &streaming_bytes);
     module.def("_config", config);
 }
 

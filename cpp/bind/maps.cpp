@@ -141,12 +141,10 @@ py::object array_call(const char *function, Op op, const Arguments &arguments) {
     Output output(function, arguments.keyword[out], wanted, native_descr(PyArray_DESCR(x)), x,
                   {{x, true}, {mask_array, false}});
     Operands operands{x};
-    operands.y = output.array();
+    operands.y = &output;
     operands.where = &mask;
     operands.temperature = &t;
-    Problem problem = describe(op, operands, is_axis);
-    problem.fresh = !output.given();
-    execute(make_plan(problem));
+    execute(make_plan(describe(op, operands, is_axis)));
     py::object result = output.take();
     return output.given() ? result : returned(arguments.array[0], std::move(result));
 }

@@ -21,8 +21,11 @@ Problem describe(Op op, const Operands &given, const std::vector<bool> &is_axis)
         given.broadcast_other ? array(given.broadcast_other->owner) : given.other;
     if (other)
         problem.array[other_stream] = array_of(other);
-    if (given.y)
-        problem.array[y_stream] = array_of(given.y);
+    PyArrayObject *y = given.y ? given.y->array() : nullptr;
+    if (y) {
+        problem.array[y_stream] = array_of(y);
+        problem.fresh = given.y->fresh();
+    }
     if (given.where)
         problem.where = given.where->data;
     problem.temperature = &one;
@@ -37,8 +40,8 @@ Problem describe(Op op, const Operands &given, const std::vector<bool> &is_axis)
         if (other)
             loop.stride[other_stream] = given.broadcast_other ? given.broadcast_other->strides[d]
                                                               : PyArray_STRIDE(other, d);
-        if (given.y)
-            loop.stride[y_stream] = PyArray_STRIDE(given.y, d);
+        if (y)
+            loop.stride[y_stream] = PyArray_STRIDE(y, d);
         if (problem.where)
             loop.stride[where_stream] = given.where->strides[d];
         if (given.temperature)

@@ -1,6 +1,7 @@
 // From checked arrays to the core's description of a call.
 #pragma once
 #include "bind/options.hpp"
+#include "bind/result.hpp"
 
 namespace softlane::bind {
 
@@ -9,7 +10,7 @@ struct Operands {
     PyArrayObject *x;
     PyArrayObject *other = nullptr; // or an operand that broadcasts to x:
     const Operand *broadcast_other = nullptr;
-    PyArrayObject *y = nullptr;
+    const Output *y = nullptr;
     const Operand *where = nullptr;
     const Operand *temperature = nullptr; // null: 1
 };

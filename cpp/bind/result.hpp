@@ -21,6 +21,7 @@ public:
 
     PyArrayObject *array() const { return bind::array(target_); } // to be written
     bool given() const { return given_ != Py_None; }
+    bool fresh() const { return !given() || buffered_; } // its memory is
     // After the writing: out itself, or the fresh array as it is.
     py::object take();
 

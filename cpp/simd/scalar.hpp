@@ -1,18 +1,12 @@
 // Any processor, no FMA. A "register" is one of the compilers' generic vectors of 16 bytes, which
 // they lower to what there is: no result depends on it. The contract is in simd/vec.hpp.
 #pragma once
-// The last resort of every processor: half the size before speed. What is inlined is left to the
-// compiler, and all kernels share one copy of the exponential.
-#define INLINE inline
-#define INLINE_LAMBDA
-#define EXP_INLINE __attribute__((noinline))
 #include "simd/basic.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
 template <> constexpr int native_lanes<float> = 4;
-#define SOFTLANE_NO_PANELS
 constexpr int exp_unroll = 1; // vectors of 16 (8) lanes that the exponential works on at a time
 template <> constexpr int native_lanes<double> = 2;
 template <> struct Vec<float, 4> {

@@ -3,15 +3,12 @@
 #pragma once
 #include <emmintrin.h>
 
-// One copy of the exponential for all kernels: they are large without FMA.
-#define EXP_INLINE __attribute__((noinline))
 #include "simd/basic.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
 template <> constexpr int native_lanes<float> = 4;
-#define SOFTLANE_NO_PANELS
 constexpr int exp_unroll = 1; // vectors of 16 (8) lanes that the exponential works on at a time
 template <> constexpr int native_lanes<double> = 2;
 template <> struct Vec<float, 4> {

@@ -6,11 +6,13 @@ the other libraries, for the whole process: what `softlane.set_num_threads` sets
 
 from __future__ import annotations
 
+# Optional and without types: where it is missing, or has them, other marks are unused.
 import threadpoolctl  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
 from softlane import _core
 
 
+# Its base is untyped too.
 class SoftlaneController(threadpoolctl.LibController):  # type: ignore[misc, unused-ignore]
     """softlane's threads, through the functions that the extension module exports."""
 
