@@ -5,8 +5,8 @@
 #include <new>
 #include <thread>
 
+#include "bind/serving.hpp"
 #include "bind/threads.hpp"
-#include "core/dispatch.hpp"
 #include "core/parallel.hpp"
 
 namespace softlane::bind {
@@ -51,8 +51,9 @@ void execute(const Plan &plan) {
             throw py::error_already_set();
         }
     }
+    const KernelTable &table = serving(plan);
     const Unlocked unlocked(plan.release_gil);
-    run(plan, active(), shares, workspace.get());
+    run(plan, table, shares, workspace.get());
 }
 
 } // namespace softlane::bind

@@ -6,10 +6,12 @@
 #include <string>
 
 #include "bind/options.hpp"
+#include "bind/serving.hpp"
 #include "core/cache.hpp"
 #include "core/cpu.hpp"
 #include "core/dispatch.hpp"
 #include "core/fp_environment.hpp"
+#include "core/self_test.hpp"
 
 namespace softlane::bind {
 
@@ -24,8 +26,8 @@ py::tuple names(const std::vector<std::string_view> &list) {
 
 py::tuple isa_supported() {
     std::vector<std::string_view> list;
-    for (const KernelTable *table : supported_tables())
-        list.push_back(table->isa);
+    for (const Level *level : supported_levels())
+        list.push_back(level->table->isa);
     return names(list);
 }
 
@@ -211,6 +213,17 @@ py::tuple levels(const std::string &arch, const std::map<std::string, std::uint6
     return names(levels_for(arch == "x86_64" ? Arch::x86_64 : Arch::aarch64, facts_from(facts)));
 }
 
+// Of the active level's kernels: {(op, dtype): (found, known)}, as their numbers.
+py::dict self_test_hashes() {
+    py::dict hashes;
+    for (int op = 0; op < op_count; ++op)
+        for (int dtype = 0; dtype < dtype_count; ++dtype)
+            hashes[py::make_tuple(op, dtype)] = py::make_tuple(
+                self_test_hash(active(), static_cast<Op>(op), static_cast<DType>(dtype)),
+                known_self_test_hash(active(), static_cast<Op>(op), static_cast<DType>(dtype)));
+    return hashes;
+}
+
 py::dict config() {
     py::dict d;
     d["version"] = SOFTLANE_VERSION;
@@ -228,6 +241,7 @@ py::dict config() {
     cpu["xcr0"] = facts.xcr0;
     cpu["hwcap"] = facts.hwcap;
     d["cpu"] = cpu;
+    d["selftest"] = self_test_state();
 #if defined(__clang__)
     d["compiler"] = "Clang " __clang_version__;
 #else
@@ -251,6 +265,7 @@ void register_hooks(py::module_ &module) {
     module.def("_vec_names", vec_names);
     module.def("_convert", convert, py::arg("x"), py::arg("dtype"));
     module.def("_levels_for", levels, py::arg("arch"), py::arg("facts"));
+    module.def("_self_test_hashes", self_test_hashes);
     module.def("_cache_bytes", &cache_bytes, py::arg("text"));
     module.def("_streaming_bytes", &streaming_bytes);
     module.def("_config", config);

@@ -5,7 +5,7 @@
 #include "bind/functions.hpp"
 #include "bind/problem.hpp"
 #include "bind/result.hpp"
-#include "core/dispatch.hpp"
+#include "bind/serving.hpp"
 #include "core/fp_environment.hpp"
 #include "core/parallel.hpp"
 
@@ -38,8 +38,8 @@ bool is_last(PyObject *given, int ndim) {
 constexpr std::size_t most_converted = 2048;
 
 // Contiguous rows of x to those of y.
-void run_plain(Op op, DType dtype, const void *x, void *y, std::size_t size, std::size_t length) {
-    const KernelTable &table = active();
+void run_plain(const KernelTable &table, Op op, DType dtype, const void *x, void *y,
+               std::size_t size, std::size_t length) {
     static constexpr double one = 1;
     Rows rows{};
     rows.x = x;
@@ -122,8 +122,9 @@ PyObject *plain_call(Op op, const Arguments &arguments) {
         run_shared(op, *element, PyArray_BYTES(x), y, !arguments.given(out), size, length);
         return result;
     }
+    const KernelTable &table = serving(op, *element);
     const Unlocked unlocked(size >= release_gil_elements);
-    run_plain(op, *element, PyArray_DATA(x), y, size, length);
+    run_plain(table, op, *element, PyArray_DATA(x), y, size, length);
     return result;
 }
 

@@ -62,7 +62,7 @@ py::object from_doubles(const double *values, int ndim, const npy_intp *shape,
         &PyArray_Type, reinterpret_cast<PyArray_Descr *>(stolen.release().ptr()), ndim, shape,
         nullptr, nullptr, 0, nullptr));
     const FpEnvironment environment;
-    active().convert[static_cast<int>(DType::f64)][static_cast<int>(dtype)](
+    portable().convert[static_cast<int>(DType::f64)][static_cast<int>(dtype)](
         values, PyArray_DATA(array(result)), static_cast<std::size_t>(PyArray_SIZE(array(result))));
     return result;
 }

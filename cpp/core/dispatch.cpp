@@ -30,41 +30,42 @@ extern const KernelTable table;
 namespace {
 
 #if defined(__x86_64__)
-constexpr const KernelTable *compiled[] = {&avx512::table, &avx2::table, &sse2::table,
-                                           &scalar::table};
+Level compiled[] = {{&avx512::table}, {&avx2::table}, {&sse2::table}, {&scalar::table}};
 #else
-constexpr const KernelTable *compiled[] = {&neon::table, &scalar::table};
+Level compiled[] = {{&neon::table}, {&scalar::table}};
 #endif
 
-std::atomic<const KernelTable *> current{nullptr};
+std::atomic<Level *> current{nullptr};
 
 } // namespace
 
-const std::vector<const KernelTable *> &supported_tables() {
-    static const std::vector<const KernelTable *> tables = [] {
-        const auto levels = levels_for(this_arch, read_cpu());
-        std::vector<const KernelTable *> found;
-        for (const KernelTable *table : compiled)
-            if (std::find(levels.begin(), levels.end(), table->isa) != levels.end())
-                found.push_back(table);
+const std::vector<Level *> &supported_levels() {
+    static const std::vector<Level *> levels = [] {
+        const auto names = levels_for(this_arch, read_cpu());
+        std::vector<Level *> found;
+        for (Level &level : compiled)
+            if (std::find(names.begin(), names.end(), level.table->isa) != names.end())
+                found.push_back(&level);
         return found;
     }();
-    return tables;
+    return levels;
 }
 
-const KernelTable &active() noexcept {
-    const KernelTable *table = current.load(std::memory_order_relaxed);
-    if (table == nullptr) {
-        table = supported_tables().front();
-        current.store(table, std::memory_order_relaxed);
+Level &active_level() noexcept {
+    Level *level = current.load(std::memory_order_relaxed);
+    if (level == nullptr) {
+        level = supported_levels().front();
+        current.store(level, std::memory_order_relaxed);
     }
-    return *table;
+    return *level;
 }
+
+const KernelTable &portable() noexcept { return scalar::table; }
 
 bool use(std::string_view isa) noexcept {
-    for (const KernelTable *table : supported_tables())
-        if (table->isa == isa) {
-            current.store(table, std::memory_order_relaxed);
+    for (Level *level : supported_levels())
+        if (level->table->isa == isa) {
+            current.store(level, std::memory_order_relaxed);
             return true;
         }
     return false;

@@ -1,6 +1,7 @@
 // Which compiled-in kernel table serves: the best one that this machine supports and SOFTLANE_ISA
 // allows.
 #pragma once
+#include <atomic>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,12 +10,24 @@
 
 namespace softlane {
 
-// Compiled in and supported here, best first; never empty.
-const std::vector<const KernelTable *> &supported_tables();
+// What the self-test found of the kernels of one op and dtype.
+enum class Trust : std::uint8_t { untested, passed, quarantined };
 
-// The table in use. One atomic pointer; the best supported one until use() or apply_cap() says
+struct Level {
+    const KernelTable *table;
+    std::atomic<Trust> trust[op_count][dtype_count] = {};
+};
+
+// Compiled in and supported here, best first; never empty.
+const std::vector<Level *> &supported_levels();
+
+// The level in use. One atomic pointer; the best supported one until use() or apply_cap() says
 // otherwise.
-const KernelTable &active() noexcept;
+Level &active_level() noexcept;
+inline const KernelTable &active() noexcept { return *active_level().table; }
+
+// The table of any processor's level.
+const KernelTable &portable() noexcept;
 
 // Makes the level of that name active and returns true; false, and nothing changes, if it is not
 // supported here.

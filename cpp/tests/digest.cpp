@@ -1,6 +1,7 @@
 // Prints `level case hash` for every kernel of every level that this machine runs, over the same
 // deterministic inputs: vector functions, conversions, the exponential, whole rows through
-// core/run. Two machines, or two levels that promise the same bits, must print the same hashes. It
+// core/run, the self-tests, whose hashes it compares with those in the package (exit status 1: they
+// differ). Two machines, or two levels that promise the same bits, must print the same hashes. It
 // is also what the sanitizers run: rows lie in buffers of exactly their size.
 #include <cmath>
 #include <cstdio>
@@ -11,34 +12,15 @@
 
 #include "core/dispatch.hpp"
 #include "core/fp_environment.hpp"
-#include "core/run.hpp"
+#include "core/self_test.hpp"
+#include "core/trial.hpp"
 
 namespace {
 
 using namespace softlane;
 
-std::uint64_t state;
-std::uint64_t next_bits() { // splitmix64
-    std::uint64_t z = (state += 0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
-}
-double uniform(double low, double high) {
-    return low + (high - low) * (static_cast<double>(next_bits() >> 11) * 0x1p-53);
-}
-
-class Hash { // FNV-1a over bytes
-public:
-    void add(const void *data, std::size_t bytes) {
-        for (std::size_t i = 0; i < bytes; ++i)
-            value_ = (value_ ^ static_cast<const unsigned char *>(data)[i]) * 0x100000001b3;
-    }
-    std::uint64_t value() const { return value_; }
-
-private:
-    std::uint64_t value_ = 0xcbf29ce484222325;
-};
+Random source(0);
+double uniform(double low, double high) { return source.uniform(low, high); }
 
 void print(const char *isa, const std::string &name, const Hash &hash) {
     std::printf("%s %s %016llx\n", isa, name.c_str(),
@@ -62,7 +44,7 @@ void vec_functions(const char *isa, const char *dtype, Function run) {
     constexpr std::size_t lanes = 64 / sizeof(C);
     for (int f = 0; f < vec_fn_count; ++f) {
         Hash hash;
-        state = 1;
+        source = Random(1);
         for (std::size_t round = 0; round < 999; ++round) {
             C a[lanes], b[lanes], c[lanes], y[lanes];
             for (std::size_t i = 0; i < lanes; ++i) {
@@ -99,7 +81,7 @@ void exponential(const char *isa, const char *dtype, Function run) {
     std::vector<C> x(n), e(n);
     for (const double subtract : {0.0, 3e5}) {
         Hash hash;
-        state = 2;
+        source = Random(2);
         for (int shift = -3; shift <= 3; ++shift) {
             for (C &v : x)
                 v = static_cast<C>(uniform(-200, 1) + subtract +
@@ -111,34 +93,22 @@ void exponential(const char *isa, const char *dtype, Function run) {
     }
 }
 
-// Bytes on the heap without slack, so that a sanitizer sees the first byte outside of them.
-struct Buffer {
-    explicit Buffer(std::size_t n) : bytes(new char[n]), size(n) {}
-    std::unique_ptr<char[]> bytes;
-    std::size_t size;
-};
-
 const char *const dtype_name[dtype_count] = {"f16", "bf16", "f32", "f64"};
-
-Buffer elements(const KernelTable &table, DType dtype, const std::vector<double> &values) {
-    Buffer buffer(values.size() * dtype_size[static_cast<int>(dtype)]);
-    table.convert[static_cast<int>(DType::f64)][static_cast<int>(dtype)](
-        values.data(), buffer.bytes.get(), values.size());
-    return buffer;
-}
 
 void conversions(const KernelTable &table) {
     std::vector<double> values(4099);
     for (int from = 0; from < dtype_count; ++from)
         for (int to = 0; to < dtype_count; ++to) {
-            state = 3;
+            source = Random(3);
             for (double &v : values)
-                v = uniform(-1, 1) * (next_bits() % 2 ? 1.0 : 0x1p-20);
-            const Buffer x = elements(table, static_cast<DType>(from), values);
-            const Buffer y(values.size() * dtype_size[to]);
-            table.convert[from][to](x.bytes.get(), y.bytes.get(), values.size());
+                v = uniform(-1, 1) * (source.bits() % 2 ? 1.0 : 0x1p-20);
+            std::vector<char> x(values.size() * dtype_size[from]);
+            std::vector<char> y(values.size() * dtype_size[to]);
+            table.convert[static_cast<int>(DType::f64)][from](values.data(), x.data(),
+                                                              values.size());
+            table.convert[from][to](x.data(), y.data(), values.size());
             Hash hash;
-            hash.add(y.bytes.get(), y.size);
+            hash.add(y.data(), y.size());
             print(table.isa, std::string("convert_") + dtype_name[from] + "_" + dtype_name[to],
                   hash);
         }
@@ -150,104 +120,35 @@ struct Layout {
     std::size_t rows; // 0: a few
 };
 
-// An op with some of its options.
-struct Case {
-    const char *name;
-    Op op;
-    bool other, labels, weight;
-    double smoothing, z_loss;
-};
-constexpr Case cases[] = {
-    {"softmax", Op::softmax, false, false, false, 0, 0},
-    {"log_softmax", Op::log_softmax, false, false, false, 0, 0},
-    {"logsumexp", Op::logsumexp, false, false, false, 0, 0},
-    {"logsumexp_factors", Op::logsumexp, true, false, false, 0, 0},
-    {"softmax_backward", Op::softmax_backward, true, false, false, 0, 0},
-    {"log_softmax_backward", Op::log_softmax_backward, true, false, false, 0, 0},
-    {"cross_entropy", Op::cross_entropy, false, true, false, 0, 0},
-    {"cross_entropy_with_grad", Op::cross_entropy_with_grad, false, true, false, 0, 0},
-    {"cross_entropy_weighted", Op::cross_entropy_with_grad, false, true, true, 0, 0.01},
-    {"cross_entropy_smoothed", Op::cross_entropy_with_grad, false, true, true, 0.1, 0},
-    {"cross_entropy_probabilities", Op::cross_entropy_with_grad, true, false, true, 0.1, 0.01},
-};
-
 // Rows of many lengths, the same for all ops but for what they are used as.
-void rows(const KernelTable &table, const Case &of, DType dtype, const Layout &layout) {
+void rows(const KernelTable &table, const TrialOp &of, DType dtype, const Layout &layout) {
     Hash hash;
-    state = 4;
-    const auto size = static_cast<std::ptrdiff_t>(dtype_size[static_cast<int>(dtype)]);
-    const bool log_probabilities = of.op == Op::log_softmax_backward;
+    Random random(4);
     const std::size_t every = of.op == Op::softmax ? 130 : 36; // lengths up to this one
     for (std::size_t n = 1; n <= 1110; n += n < every ? 1 : 97) {
         const std::size_t count = layout.rows ? layout.rows : n < 130 ? 5 : 2;
-        const std::size_t total = count * n;
-        std::vector<double> values(total);
-        for (double &v : values)
-            v = uniform(-1, log_probabilities ? 0 : 1) * (n % 3 == 0 ? 2 : 60) +
-                (n % 7 == 0 && dtype == DType::f32 && !log_probabilities ? 3e5 : 0);
-        if (n % 5 == 0)
-            values[n / 2] = n % 2 ? __builtin_nan("") : -__builtin_inf();
-        const Buffer x = elements(table, dtype, values);
-        const Buffer y(x.size);
-        const Buffer where(total);
-        for (std::size_t i = 0; i < total; ++i)
-            where.bytes[i] = next_bits() % 4 != 0;
-        std::vector<double> temperature(count, 1.0);
-        for (double &t : temperature)
-            t = layout.temperature ? uniform(0.5, 3) : 1;
-        for (double &v : values)
-            v = uniform(of.labels || of.weight ? 0 : -1, 1);
-        const Buffer other = elements(table, dtype, values);
-        std::vector<std::int64_t> labels(count);
-        for (std::int64_t &label : labels)
-            label = static_cast<std::int64_t>(next_bits() % (n + 1)) - 1;
-        std::vector<double> weight(n), results(count), extra(count);
-        for (double &w : weight)
-            w = uniform(0, 2);
-        const LossOptions loss{
-            of.weight ? weight.data() : nullptr, of.smoothing, of.z_loss, 3.0, 0x1p-60, 5.0};
-
-        const auto stride = static_cast<std::ptrdiff_t>(n);
-        const auto many = static_cast<std::ptrdiff_t>(count);
-        Problem problem{};
-        problem.op = of.op;
-        problem.array[x_stream] = {x.bytes.get(), dtype, false};
-        if (of.other)
-            problem.array[other_stream] = {other.bytes.get(), dtype, false};
-        const bool writes = of.op != Op::logsumexp && of.op != Op::cross_entropy;
-        if (writes)
-            problem.array[y_stream] = {y.bytes.get(), dtype, false};
-        problem.where = layout.mask ? where.bytes.get() : nullptr;
-        problem.temperature = temperature.data();
-        problem.labels = of.labels ? labels.data() : nullptr;
-        problem.results = results.data();
-        problem.extra = extra.data();
-        problem.loss = &loss;
-        problem.keep_subnormals = of.other || of.weight;
-        problem.outer_count = problem.inner_count = 1;
-        const std::ptrdiff_t row = layout.axis_first ? 1 : stride,
-                             column = layout.axis_first ? many : 1;
-        problem.outer[0] = {count, {row * size, 0, 0, row, 1, 1}};
-        problem.inner[0] = {n, {column * size, 0, 0, column, 0, 0}};
-        for (const Stream k : {other_stream, y_stream})
-            if (problem.array[k].data) {
-                problem.outer[0].stride[k] = row * size;
-                problem.inner[0].stride[k] = column * size;
-            }
-        const Plan plan = make_plan(problem);
-        const std::unique_ptr<char[]> workspace(new char[plan.workspace_bytes + 64]);
-        char *aligned =
-            workspace.get() + (64 - reinterpret_cast<std::uintptr_t>(workspace.get()) % 64) % 64;
-        run_rows(plan, table, aligned, 0, plan.rows);
-        if (writes)
-            hash.add(y.bytes.get(), y.size);
-        hash.add(results.data(), count * sizeof(double));
-        hash.add(extra.data(), count * sizeof(double));
+        run_trial(table, of, dtype, {count, n, layout.axis_first, layout.mask, layout.temperature},
+                  random, hash);
     }
     print(table.isa,
           std::string("row_") + of.name + "_" + dtype_name[static_cast<int>(dtype)] + "_" +
               layout.name,
           hash);
+}
+
+// Whether the hashes are those of core/self_test_hashes.hpp.
+bool self_tests(const KernelTable &table) {
+    bool passed = true;
+    for (int op = 0; op < op_count; ++op)
+        for (int dtype = 0; dtype < dtype_count; ++dtype) {
+            const auto o = static_cast<Op>(op);
+            const auto d = static_cast<DType>(dtype);
+            const std::uint64_t found = self_test_hash(table, o, d);
+            std::printf("%s row_self_test_%d_%d %016llx\n", table.isa, op, dtype,
+                        static_cast<unsigned long long>(found));
+            passed = passed && found == known_self_test_hash(table, o, d);
+        }
+    return passed;
 }
 
 template <class Functions>
@@ -256,7 +157,7 @@ void logarithms(const char *isa, const char *name, const Functions &functions, d
     constexpr std::size_t n = 4001;
     std::vector<double> v(n), high(n), low(n);
     for (int type = 0; type < 2; ++type) {
-        state = 5;
+        source = Random(5);
         for (double &w : v) {
             const double at = uniform(least, most);
             w = name[0] == 'l' ? std::ldexp(uniform(1, 2), static_cast<int>(at)) : at;
@@ -272,16 +173,19 @@ void logarithms(const char *isa, const char *name, const Functions &functions, d
 } // namespace
 
 int main() {
-    for (const KernelTable *table : supported_tables()) {
+    bool passed = true;
+    for (const Level *level : supported_levels()) {
+        const KernelTable *table = level->table;
         const FpEnvironment environment;
         vec_functions<float>(table->isa, "f32", table->vec.f32);
         vec_functions<double>(table->isa, "f64", table->vec.f64);
         conversions(*table);
+        passed = self_tests(*table) && passed;
         exponential<float>(table->isa, "f32", table->exp.f32);
         exponential<double>(table->isa, "f64", table->exp.f64);
         logarithms(table->isa, "log1p", table->log.log1p, -300, 60);
         logarithms(table->isa, "exp_pair", table->log.exp, -700, 700);
-        for (const Case &of : cases)
+        for (const TrialOp &of : trial_ops)
             for (int d = 0; d < dtype_count; ++d)
                 for (const Layout &layout : {Layout{"rows", false, false, false, 0},
                                              Layout{"columns", true, false, false, 0},
@@ -294,5 +198,5 @@ int main() {
                         d == static_cast<int>(DType::f32) || !layout.axis_first)
                         rows(*table, of, static_cast<DType>(d), layout);
     }
-    return 0;
+    return passed ? 0 : 1;
 }
