@@ -1,4 +1,4 @@
-"""Rows in the lanes of panels: axes that are not last, and short rows, give the bits of single rows.
+"""Rows in the lanes of panels (axes that are not last, short rows) give the bits of single rows.
 
 A single row takes another path through the kernels than many short ones or those side by side.
 """
