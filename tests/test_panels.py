@@ -1,4 +1,4 @@
-"""Rows in the lanes of panels: axes that are not last, and short rows, give the bits of single rows.
+"""Rows in the lanes of panels (axes that are not last, short rows) give the bits of single rows.
 
 A single row takes another path through the kernels than many short ones or those side by side.
 """
@@ -137,7 +137,9 @@ def test_short_rows_with_gaps(dtype, function, isa):
 @EVERY_DTYPE
 def test_panels_touch_nothing_beside_the_arrays(dtype, function, isa):
     area, target = Guarded(140 * 300 * 8), Guarded(140 * 300 * 8)
-    shapes = [(n, count) for n in (1, 2, 3, 4, 5, 6, 9, 16, 17, 33, 70) for count in (8, 17, 64, 137)]
+    shapes = [
+        (n, count) for n in (1, 2, 3, 4, 5, 6, 9, 16, 17, 33, 70) for count in (8, 17, 64, 137)
+    ]
     for n, count in shapes:
         x = mixed_rows(count, n, dtype)
         want = bits(by_rows(function, mixed_rows, count, n, dtype, 1.0))

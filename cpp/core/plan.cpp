@@ -77,17 +77,21 @@ Plan make_plan(const Problem &given) {
     for (const Array &array : p.array)
         wide = wide || (array.data && array.dtype == DType::f64);
     plan.kernel_dtype = wide ? DType::f64 : DType::f32;
-    bool same = true, plain = p.where == nullptr && (plan.length == 1 || p.inner_count == 1);
+    bool same = true, plain = p.where == nullptr;
+    plan.direct = plain;
     for (int k = 0; k < array_count; ++k) {
         const Array &array = p.array[k];
         if (array.data == nullptr)
             continue;
         same = same && array.dtype == plan.kernel_dtype;
         const auto size = static_cast<std::ptrdiff_t>(dtype_size[static_cast<int>(array.dtype)]);
-        plain = plain && !array.swapped &&
-                (plan.length == 1 || p.inner[p.inner_count - 1].stride[k] == size);
+        const bool lies = !array.swapped && (plan.length == 1 ||
+                                             (p.inner_count == 1 && p.inner[0].stride[k] == size));
+        plan.in_place[k] = lies && array.dtype == plan.kernel_dtype &&
+                           (k == y_stream || p.where == nullptr); // or elements are replaced
+        plan.direct = plan.direct && plan.in_place[k];
+        plain = plain && lies;
     }
-    plan.direct = plain && same;
     plan.converted = plain && !same;
     const Loop &rows = p.outer[p.outer_count - 1];
     const bool in_place = same && !p.where && p.inner_count == 1;

@@ -51,7 +51,8 @@ struct Plan {
     std::size_t rows = 0;            // 0: nothing to do
     std::size_t length = 0;          // of a row; 0: nothing to do
     DType kernel_dtype{};            // f32 or f64: what the kernel reads and writes
-    bool direct = false;             // the kernel works on the arrays themselves
+    bool in_place[array_count] = {}; // the kernel works on the array itself
+    bool direct = false;             // on all of them, and there is no mask
     bool panels = false;             // rows lie side by side, each element's in one run
     std::size_t panel_rows = 0;      // then: rows of a tile, where they must be copied or converted
     std::size_t scratch_bytes = 0;   // and what the kernel's scratch takes; or 0: it has none

@@ -143,7 +143,8 @@ struct PanelTiles {
         const std::size_t size = dtype_size[static_cast<int>(dtype)];
         const auto stride = static_cast<std::ptrdiff_t>(size);
         if (where)
-            mask_block({to, 0, stride}, {where, 0, rows.stride[where_stream]}, 1, n, size, bits);
+            mask_block({to, 0, stride}, {to, 0, stride}, {where, 0, rows.stride[where_stream]}, 1,
+                       n, size, bits);
     }
 
     bool operator()(const std::ptrdiff_t (&at)[stream_count], const Loop &rows,
@@ -259,11 +260,14 @@ struct Tiles {
             return convert_rows(array.data + at[k], rows.stride[k], array.dtype, packed,
                                 row_bytes(), plan.kernel_dtype, count);
         each_line(k, at, rows, converts ? foreign : packed,
-                  [&](Block to, Block from, ConstBlock where, std::size_t n) {
-                      move_block(to, {from.data, from.row, from.column}, count, n,
-                                 dtype_size[dtype], array.swapped);
+                  [&](Block to, Block array_block, ConstBlock where, std::size_t n) {
+                      ConstBlock from = read_only(array_block);
+                      if (array.swapped || !where.data) {
+                          move_block(to, from, count, n, dtype_size[dtype], array.swapped);
+                          from = read_only(to);
+                      }
                       if (where.data)
-                          mask_block(to, where, count, n, dtype_size[dtype], masked[dtype]);
+                          mask_block(to, from, where, count, n, dtype_size[dtype], masked[dtype]);
                   });
         if (converts)
             table.convert[dtype][static_cast<int>(plan.kernel_dtype)](foreign, packed,
@@ -275,6 +279,16 @@ struct Tiles {
         const Array &array = plan.problem.array[y_stream];
         const int dtype = static_cast<int>(array.dtype);
         const bool converts = array.dtype != plan.kernel_dtype;
+        const std::uint64_t masked = masked_result(plan.problem.op, dtype);
+        if (plan.in_place[y_stream]) {
+            if (plan.problem.where)
+                each_line(y_stream, at, rows, tile,
+                          [&](Block, Block block, ConstBlock where, std::size_t n) {
+                              mask_block(block, read_only(block), where, count, n,
+                                         dtype_size[dtype], masked);
+                          });
+            return;
+        }
         if (plan.converted && converts)
             return convert_rows(tile, row_bytes(), plan.kernel_dtype, array.data + at[y_stream],
                                 rows.stride[y_stream], array.dtype, count);
@@ -284,25 +298,29 @@ struct Tiles {
         each_line(y_stream, at, rows, converts ? foreign : tile,
                   [&](Block from, Block to, ConstBlock where, std::size_t n) {
                       if (where.data)
-                          mask_block(from, where, count, n, dtype_size[dtype],
-                                     masked_result(plan.problem.op, dtype));
-                      move_block(to, {from.data, from.row, from.column}, count, n,
-                                 dtype_size[dtype], array.swapped);
+                          mask_block(from, read_only(from), where, count, n, dtype_size[dtype],
+                                     masked);
+                      move_block(to, read_only(from), count, n, dtype_size[dtype], array.swapped);
                   });
     }
 
     void run(const std::ptrdiff_t (&at)[stream_count], const Loop &rows, std::size_t count) const {
         constexpr std::uint64_t zero[dtype_count] = {};
         const Problem &p = plan.problem;
-        const bool has_other = p.array[other_stream].data, has_y = p.array[y_stream].data;
-        pack(x_stream, at, rows, count, tile, minus_infinity);
-        if (has_other)
+        const auto packed = [&](int k) { return p.array[k].data && !plan.in_place[k]; };
+        const auto lines = [&](int k, char *tile_of) -> Lines {
+            if (p.array[k].data == nullptr)
+                return {};
+            return plan.in_place[k] ? Lines{p.array[k].data + at[k], rows.stride[k]}
+                                    : Lines{tile_of, row_bytes()};
+        };
+        if (packed(x_stream))
+            pack(x_stream, at, rows, count, tile, minus_infinity);
+        if (packed(other_stream))
             pack(other_stream, at, rows, count, other, zero);
         call_kernel(plan, table, at, rows, count,
-                    {{tile, row_bytes()},
-                     {has_other ? other : nullptr, has_other ? row_bytes() : 0},
-                     {has_y ? tile : nullptr, has_y ? row_bytes() : 0}});
-        if (has_y)
+                    {lines(x_stream, tile), lines(other_stream, other), lines(y_stream, tile)});
+        if (p.array[y_stream].data)
             unpack(at, rows, count);
     }
 };

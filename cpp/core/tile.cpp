@@ -17,6 +17,10 @@ void move_words(Block to, ConstBlock from, std::size_t rows, std::size_t columns
     for (std::size_t i = 0; i < rows; ++i) {
         const char *source = from.data + static_cast<std::ptrdiff_t>(i) * from.row;
         char *target = to.data + static_cast<std::ptrdiff_t>(i) * to.row;
+        if (!swap && from.column == sizeof(Word) && to.column == sizeof(Word)) {
+            std::memcpy(target, source, columns * sizeof(Word));
+            continue;
+        }
         for (std::size_t j = 0; j < columns; ++j) {
             Word word;
             std::memcpy(&word, source, sizeof word);
@@ -35,14 +39,37 @@ void move_words(Block to, ConstBlock from, std::size_t rows, std::size_t columns
          : move_words<Word, false>(to, from, rows, columns);
 }
 
+// One row. No branch for an element, which a random mask would mispredict, and strides that the
+// compiler sees where it is to use vectors.
 template <class Word>
-void mask_words(Block to, ConstBlock where, std::size_t rows, std::size_t columns, Word bits) {
-    for (std::size_t i = 0; i < rows; ++i)
-        for (std::size_t j = 0; j < columns; ++j) {
-            const auto r = static_cast<std::ptrdiff_t>(i), c = static_cast<std::ptrdiff_t>(j);
-            if (where.data[r * where.row + c * where.column] == 0)
-                std::memcpy(to.data + r * to.row + c * to.column, &bits, sizeof bits);
-        }
+void mask_row(char *to, std::ptrdiff_t to_stride, const char *from, std::ptrdiff_t from_stride,
+              const char *where, std::ptrdiff_t where_stride, std::size_t columns, Word bits) {
+    for (std::size_t j = 0; j < columns; ++j) {
+        Word word;
+        std::memcpy(&word, from, sizeof word);
+        const auto keep = static_cast<Word>(0 - static_cast<Word>(*where != 0));
+        word = static_cast<Word>((word & keep) | (bits & static_cast<Word>(~keep)));
+        std::memcpy(to, &word, sizeof word);
+        to += to_stride;
+        from += from_stride;
+        where += where_stride;
+    }
+}
+
+template <class Word>
+void mask_words(Block to, ConstBlock from, ConstBlock where, std::size_t rows, std::size_t columns,
+                Word bits) {
+    constexpr auto tight = static_cast<std::ptrdiff_t>(sizeof(Word));
+    for (std::size_t i = 0; i < rows; ++i) {
+        if (to.column == tight && from.column == tight && where.column == 1)
+            mask_row(to.data, tight, from.data, tight, where.data, 1, columns, bits);
+        else
+            mask_row(to.data, to.column, from.data, from.column, where.data, where.column, columns,
+                     bits);
+        to.data += to.row;
+        from.data += from.row;
+        where.data += where.row;
+    }
 }
 
 } // namespace
@@ -65,15 +92,15 @@ void move_block(Block to, ConstBlock from, std::size_t rows, std::size_t columns
     }
 }
 
-void mask_block(Block to, ConstBlock where, std::size_t rows, std::size_t columns,
+void mask_block(Block to, ConstBlock from, ConstBlock where, std::size_t rows, std::size_t columns,
                 std::size_t element_size, std::uint64_t bits) noexcept {
     switch (element_size) {
     case 2:
-        return mask_words(to, where, rows, columns, static_cast<std::uint16_t>(bits));
+        return mask_words(to, from, where, rows, columns, static_cast<std::uint16_t>(bits));
     case 4:
-        return mask_words(to, where, rows, columns, static_cast<std::uint32_t>(bits));
+        return mask_words(to, from, where, rows, columns, static_cast<std::uint32_t>(bits));
     default:
-        return mask_words(to, where, rows, columns, bits);
+        return mask_words(to, from, where, rows, columns, bits);
     }
 }
 

@@ -211,50 +211,21 @@ INLINE F64 lowered(F64 y) {
 }
 
 // Two rows' 16 bytes in each vector.
-INLINE __m256 load_halves(const char *p, std::ptrdiff_t stride) {
+INLINE F32 load_group(const char *p, std::ptrdiff_t stride) {
     const __m128 low = _mm_loadu_ps(reinterpret_cast<const float *>(p));
-    return _mm256_insertf128_ps(_mm256_castps128_ps256(low),
-                                _mm_loadu_ps(reinterpret_cast<const float *>(p + stride)), 1);
+    return {_mm256_insertf128_ps(_mm256_castps128_ps256(low),
+                                 _mm_loadu_ps(reinterpret_cast<const float *>(p + stride)), 1)};
 }
-INLINE void store_halves(char *p, std::ptrdiff_t stride, __m256 v) {
-    _mm_storeu_ps(reinterpret_cast<float *>(p), _mm256_castps256_ps128(v));
-    _mm_storeu_ps(reinterpret_cast<float *>(p + stride), _mm256_extractf128_ps(v, 1));
+INLINE void store_group(char *p, std::ptrdiff_t stride, F32 v) {
+    _mm_storeu_ps(reinterpret_cast<float *>(p), _mm256_castps256_ps128(v.r));
+    _mm_storeu_ps(reinterpret_cast<float *>(p + stride), _mm256_extractf128_ps(v.r, 1));
 }
-INLINE void transpose_quarters(const __m256 (&v)[4], F32 *w) {
-    const __m256 a = _mm256_unpacklo_ps(v[0], v[1]), b = _mm256_unpackhi_ps(v[0], v[1]);
-    const __m256 c = _mm256_unpacklo_ps(v[2], v[3]), d = _mm256_unpackhi_ps(v[2], v[3]);
-    w[0].r = _mm256_shuffle_ps(a, c, 0x44);
-    w[1].r = _mm256_shuffle_ps(a, c, 0xee);
-    w[2].r = _mm256_shuffle_ps(b, d, 0x44);
-    w[3].r = _mm256_shuffle_ps(b, d, 0xee);
-}
-INLINE void load_columns(const float *x, std::ptrdiff_t stride, F32 (&v)[4]) {
-    const char *p = reinterpret_cast<const char *>(x);
-    const __m256 rows[4] = {load_halves(p, 4 * stride), load_halves(p + stride, 4 * stride),
-                            load_halves(p + 2 * stride, 4 * stride),
-                            load_halves(p + 3 * stride, 4 * stride)};
-    transpose_quarters(rows, v);
-}
-INLINE void store_columns(float *y, std::ptrdiff_t stride, const F32 (&v)[4]) {
-    char *p = reinterpret_cast<char *>(y);
-    F32 rows[4];
-    const __m256 columns[4] = {v[0].r, v[1].r, v[2].r, v[3].r};
-    transpose_quarters(columns, rows);
-    for (int i = 0; i < 4; ++i)
-        store_halves(p + i * stride, 4 * stride, rows[i].r);
-}
-INLINE void load_columns(const double *x, std::ptrdiff_t stride, F64 (&v)[2]) {
-    const char *p = reinterpret_cast<const char *>(x);
-    const __m256d even = _mm256_castps_pd(load_halves(p, 2 * stride));
-    const __m256d odd = _mm256_castps_pd(load_halves(p + stride, 2 * stride));
-    v[0].r = _mm256_unpacklo_pd(even, odd);
-    v[1].r = _mm256_unpackhi_pd(even, odd);
-}
-INLINE void store_columns(double *y, std::ptrdiff_t stride, const F64 (&v)[2]) {
-    char *p = reinterpret_cast<char *>(y);
-    store_halves(p, 2 * stride, _mm256_castpd_ps(_mm256_unpacklo_pd(v[0].r, v[1].r)));
-    store_halves(p + stride, 2 * stride, _mm256_castpd_ps(_mm256_unpackhi_pd(v[0].r, v[1].r)));
-}
+INLINE F32 unpack_low(F32 a, F32 b) { return {_mm256_unpacklo_ps(a.r, b.r)}; }
+INLINE F32 unpack_high(F32 a, F32 b) { return {_mm256_unpackhi_ps(a.r, b.r)}; }
+INLINE F64 unpack_low(F64 a, F64 b) { return {_mm256_unpacklo_pd(a.r, b.r)}; }
+INLINE F64 unpack_high(F64 a, F64 b) { return {_mm256_unpackhi_pd(a.r, b.r)}; }
+INLINE F64 as_doubles(F32 v) { return {_mm256_castps_pd(v.r)}; }
+INLINE F32 as_floats(F64 v) { return {_mm256_castpd_ps(v.r)}; }
 // Of the element k of n packed rows: its row k / n, and all ones where its column is 1, or 2.
 template <int n> struct PackedPlaces {
     alignas(32) int row[n][8] = {}, column[3][n][8] = {};
@@ -342,3 +313,5 @@ INLINE double reduce_second(F64 v, F64 w, double m) {
 }
 } // namespace
 } // namespace softlane::SOFTLANE_ISA
+
+#include "simd/columns.hpp"

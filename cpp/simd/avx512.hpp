@@ -183,56 +183,27 @@ INLINE F64 lowered(F64 y) {
 }
 
 // Four rows' 16 bytes in each vector, in lanes of 16 bytes: 0, 4, 8, 12; then 1, 5, 9, 13 ...
-INLINE __m512 load_quarters(const char *p, std::ptrdiff_t stride) {
+INLINE F32 load_group(const char *p, std::ptrdiff_t stride) {
     const auto at = [=](int i)
                         INLINE_LAMBDA { return reinterpret_cast<const float *>(p + i * stride); };
     __m512 v = _mm512_castps128_ps512(_mm_loadu_ps(at(0)));
     v = _mm512_mask_broadcast_f32x4(v, 0x00f0, _mm_loadu_ps(at(1)));
     v = _mm512_mask_broadcast_f32x4(v, 0x0f00, _mm_loadu_ps(at(2)));
-    return _mm512_mask_broadcast_f32x4(v, 0xf000, _mm_loadu_ps(at(3)));
+    return {_mm512_mask_broadcast_f32x4(v, 0xf000, _mm_loadu_ps(at(3)))};
 }
-INLINE void store_quarters(char *p, std::ptrdiff_t stride, __m512 v) {
+INLINE void store_group(char *p, std::ptrdiff_t stride, F32 v) {
     const auto at = [=](int i) INLINE_LAMBDA { return reinterpret_cast<float *>(p + i * stride); };
-    _mm_storeu_ps(at(0), _mm512_castps512_ps128(v));
-    _mm_storeu_ps(at(1), _mm512_extractf32x4_ps(v, 1));
-    _mm_storeu_ps(at(2), _mm512_extractf32x4_ps(v, 2));
-    _mm_storeu_ps(at(3), _mm512_extractf32x4_ps(v, 3));
+    _mm_storeu_ps(at(0), _mm512_castps512_ps128(v.r));
+    _mm_storeu_ps(at(1), _mm512_extractf32x4_ps(v.r, 1));
+    _mm_storeu_ps(at(2), _mm512_extractf32x4_ps(v.r, 2));
+    _mm_storeu_ps(at(3), _mm512_extractf32x4_ps(v.r, 3));
 }
-INLINE void transpose_quarters(const __m512 (&v)[4], F32 *w) {
-    const __m512 a = _mm512_unpacklo_ps(v[0], v[1]), b = _mm512_unpackhi_ps(v[0], v[1]);
-    const __m512 c = _mm512_unpacklo_ps(v[2], v[3]), d = _mm512_unpackhi_ps(v[2], v[3]);
-    w[0].r = _mm512_shuffle_ps(a, c, 0x44);
-    w[1].r = _mm512_shuffle_ps(a, c, 0xee);
-    w[2].r = _mm512_shuffle_ps(b, d, 0x44);
-    w[3].r = _mm512_shuffle_ps(b, d, 0xee);
-}
-INLINE void load_columns(const float *x, std::ptrdiff_t stride, F32 (&v)[4]) {
-    const char *p = reinterpret_cast<const char *>(x);
-    const __m512 rows[4] = {load_quarters(p, 4 * stride), load_quarters(p + stride, 4 * stride),
-                            load_quarters(p + 2 * stride, 4 * stride),
-                            load_quarters(p + 3 * stride, 4 * stride)};
-    transpose_quarters(rows, v);
-}
-INLINE void store_columns(float *y, std::ptrdiff_t stride, const F32 (&v)[4]) {
-    char *p = reinterpret_cast<char *>(y);
-    F32 rows[4];
-    const __m512 columns[4] = {v[0].r, v[1].r, v[2].r, v[3].r};
-    transpose_quarters(columns, rows);
-    for (int i = 0; i < 4; ++i)
-        store_quarters(p + i * stride, 4 * stride, rows[i].r);
-}
-INLINE void load_columns(const double *x, std::ptrdiff_t stride, F64 (&v)[2]) {
-    const char *p = reinterpret_cast<const char *>(x);
-    const __m512d even = _mm512_castps_pd(load_quarters(p, 2 * stride));
-    const __m512d odd = _mm512_castps_pd(load_quarters(p + stride, 2 * stride));
-    v[0].r = _mm512_unpacklo_pd(even, odd);
-    v[1].r = _mm512_unpackhi_pd(even, odd);
-}
-INLINE void store_columns(double *y, std::ptrdiff_t stride, const F64 (&v)[2]) {
-    char *p = reinterpret_cast<char *>(y);
-    store_quarters(p, 2 * stride, _mm512_castpd_ps(_mm512_unpacklo_pd(v[0].r, v[1].r)));
-    store_quarters(p + stride, 2 * stride, _mm512_castpd_ps(_mm512_unpackhi_pd(v[0].r, v[1].r)));
-}
+INLINE F32 unpack_low(F32 a, F32 b) { return {_mm512_unpacklo_ps(a.r, b.r)}; }
+INLINE F32 unpack_high(F32 a, F32 b) { return {_mm512_unpackhi_ps(a.r, b.r)}; }
+INLINE F64 unpack_low(F64 a, F64 b) { return {_mm512_unpacklo_pd(a.r, b.r)}; }
+INLINE F64 unpack_high(F64 a, F64 b) { return {_mm512_unpackhi_pd(a.r, b.r)}; }
+INLINE F64 as_doubles(F32 v) { return {_mm512_castps_pd(v.r)}; }
+INLINE F32 as_floats(F64 v) { return {_mm512_castpd_ps(v.r)}; }
 // Rows of n elements without a gap: lane r of column c is element n r + c of n vectors.
 template <int n> INLINE void load_packed(const float *x, F32 (&v)[n]) {
     if constexpr (n == 1) {
@@ -307,3 +278,5 @@ INLINE double reduce_max(F64 v) { return _mm512_reduce_max_pd(v.r); }
 
 } // namespace
 } // namespace softlane::SOFTLANE_ISA
+
+#include "simd/columns.hpp"
