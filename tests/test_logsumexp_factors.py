@@ -191,3 +191,6 @@ def test_sizes_beyond_memory_are_memory_errors():
     for options in ({}, {"dtype": np.float64}):
         with pytest.raises(MemoryError):
             logsumexp(huge, **options)
+    for length in (2**56, 2**56 + 1):  # whose panels have a size of 2^64 bytes
+        with pytest.raises(MemoryError):
+            logsumexp(np.broadcast_to(np.zeros(4, ">f4"), (length, 4)), axis=0)

@@ -77,13 +77,14 @@ Plan make_plan(const Problem &given) {
     for (const Array &array : p.array)
         wide = wide || (array.data && array.dtype == DType::f64);
     plan.kernel_dtype = wide ? DType::f64 : DType::f32;
-    bool same = true, plain = p.where == nullptr;
+    bool same = true, swapped = false, plain = p.where == nullptr;
     plan.direct = plain;
     for (int k = 0; k < array_count; ++k) {
         const Array &array = p.array[k];
         if (array.data == nullptr)
             continue;
         same = same && array.dtype == plan.kernel_dtype;
+        swapped = swapped || array.swapped;
         const auto size = static_cast<std::ptrdiff_t>(dtype_size[static_cast<int>(array.dtype)]);
         const bool lies = !array.swapped && (plan.length == 1 ||
                                              (p.inner_count == 1 && p.inner[0].stride[k] == size));
@@ -94,24 +95,21 @@ Plan make_plan(const Problem &given) {
     }
     plan.converted = plain && !same;
     const Loop &rows = p.outer[p.outer_count - 1];
-    const bool in_place = same && !p.where && p.inner_count == 1;
+    const bool in_place = same && !swapped && !p.where && p.inner_count == 1;
     plan.panels = !plan.direct && rows.extent >= (in_place ? least_panel_rows : least_tile_rows) &&
                   rows.stride[temperature_stream] == 0 &&
                   (in_place || plan.length <= largest_scratch_elements);
-    bool swapped = false;
     for (int k = 0; k < array_count; ++k)
-        if (p.array[k].data) {
-            swapped = swapped || p.array[k].swapped;
+        if (p.array[k].data)
             plan.panels = plan.panels &&
                           rows.stride[k] == static_cast<std::ptrdiff_t>(
                                                 dtype_size[static_cast<int>(p.array[k].dtype)]);
-        }
     if (plan.panels) {
         const std::size_t element = dtype_size[static_cast<int>(plan.kernel_dtype)];
         const std::size_t panel = panel_bytes / element;
         if (plan.length <= largest_scratch_elements)
             plan.scratch_bytes = 2 * plan.length * (panel_bytes + 64) + 4096;
-        if (!in_place || swapped)
+        if (!in_place)
             plan.panel_rows =
                 panel *
                 std::max<std::size_t>(largest_panel_tile_bytes / (plan.length * panel_bytes), 1);

@@ -8,6 +8,12 @@ namespace softlane {
 
 namespace {
 
+// Whether the inner loop is to go along a column: both sides jump less far that way.
+bool rows_are_near(const Block &to, const ConstBlock &from) {
+    return std::abs(from.row) + std::abs(to.row) < std::abs(from.column) + std::abs(to.column);
+}
+template <class AnyBlock> void turn(AnyBlock &block) { std::swap(block.row, block.column); }
+
 std::uint16_t swapped(std::uint16_t v) { return __builtin_bswap16(v); }
 std::uint32_t swapped(std::uint32_t v) { return __builtin_bswap32(v); }
 std::uint64_t swapped(std::uint64_t v) { return __builtin_bswap64(v); }
@@ -76,11 +82,10 @@ void mask_words(Block to, ConstBlock from, ConstBlock where, std::size_t rows, s
 
 void move_block(Block to, ConstBlock from, std::size_t rows, std::size_t columns,
                 std::size_t element_size, bool swap) noexcept {
-    // The inner loop goes along the direction in which neither side jumps far.
-    if (std::abs(from.row) + std::abs(to.row) < std::abs(from.column) + std::abs(to.column)) {
+    if (rows_are_near(to, from)) {
         std::swap(rows, columns);
-        std::swap(from.row, from.column);
-        std::swap(to.row, to.column);
+        turn(to);
+        turn(from);
     }
     switch (element_size) {
     case 2:
@@ -94,6 +99,12 @@ void move_block(Block to, ConstBlock from, std::size_t rows, std::size_t columns
 
 void mask_block(Block to, ConstBlock from, ConstBlock where, std::size_t rows, std::size_t columns,
                 std::size_t element_size, std::uint64_t bits) noexcept {
+    if (rows_are_near(to, from)) {
+        std::swap(rows, columns);
+        turn(to);
+        turn(from);
+        turn(where);
+    }
     switch (element_size) {
     case 2:
         return mask_words(to, from, where, rows, columns, static_cast<std::uint16_t>(bits));

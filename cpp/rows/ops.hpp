@@ -213,6 +213,30 @@ INLINE double widened(float v) {
     return (u >> 31) != 0 ? -size : size;
 }
 
+// The largest of a row of numbers. In the kernels' mode comparisons may take a subnormal number for
+// 0, and return that; by their bits, as integers, they do not.
+template <class C> __attribute__((noinline)) double largest_by_bits(const C *x, std::size_t n) {
+    using Bits = decltype(bits_of(C()));
+    constexpr Bits sign = Bits(1) << (8 * sizeof(C) - 1);
+    Bits largest = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+        Bits bits;
+        __builtin_memcpy(&bits, x + i, sizeof bits);
+        bits = (bits & sign) != 0 ? ~bits : bits | sign; // in the order of the numbers
+        largest = bits > largest ? bits : largest;
+    }
+    largest = (largest & sign) != 0 ? largest ^ sign : ~largest;
+    C value;
+    __builtin_memcpy(&value, &largest, sizeof value);
+    return widened(value);
+}
+template <class R> INLINE double row_max(const R &row) {
+    using C = typename R::C;
+    const double max = static_cast<double>(row.range.max);
+    constexpr double least_normal = sizeof(C) == 4 ? 0x1p-126 : 0x1p-1022;
+    return magnitude(max) >= least_normal ? max : largest_by_bits(row.x, row.n);
+}
+
 // log(sum exp(x)); with factors: rows/weighted.hpp.
 struct LogSumExp : WritesNothing {
     static constexpr int wanted = wants_second;
@@ -221,7 +245,7 @@ struct LogSumExp : WritesNothing {
         using C = typename R::C;
         const LogStats<C> stats = log_reduce(row);
         const bool sure = stats.regular && high(stats.excess.log) == 0; // nothing is added
-        const double log = sure            ? widened(row.range.max)
+        const double log = sure            ? row_max(row)
                            : stats.regular ? high(log_sum(row, stats.excess))
                                            : irregular_log(row);
         *row.result() = log;
@@ -238,7 +262,7 @@ struct LogSumExp : WritesNothing {
         using C = typename R::C;
         Careful<C> by;
         by.temperature = row.scaling.temperature;
-        const double max = widened(row.range.max);
+        const double max = row_max(row);
         const Real<C> whole = by.temperature == 1 ? Real<C>(max) : quotient<C>(max, 0, by);
         if (!(magnitude(high(whole)) < infinity<double>))
             return whole;

@@ -177,7 +177,9 @@ template <int N> INLINE Vec<double, N> widen(Vec<float, N> v) {
 template <int N> INLINE Vec<float, N> narrow(Vec<double, N> v) {
     return {narrow(v.low), narrow(v.high)};
 }
-template <int N> INLINE bool any_nan(Vec<double, N> v) { return any_nan(v.low) | any_nan(v.high); }
+template <int N> INLINE bool any_nan(Vec<double, N> v) {
+    return (static_cast<int>(any_nan(v.low)) | static_cast<int>(any_nan(v.high))) != 0;
+}
 template <class T, int N> INLINE T reduce_second(Vec<T, N> v, Vec<T, N> w, T m) {
     return reduce_second(max(v.low, v.high), max(min(v.low, v.high), max(w.low, w.high)), m);
 }
