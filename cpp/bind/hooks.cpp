@@ -266,6 +266,7 @@ void register_hooks(py::module_ &module) {
     module.def("_convert", convert, py::arg("x"), py::arg("dtype"));
     module.def("_levels_for", levels, py::arg("arch"), py::arg("facts"));
     module.def("_self_test_hashes", self_test_hashes);
+    module.def("_fail_self_test", fail_self_test, py::arg("isa"), py::arg("op"), py::arg("dtype"));
     module.def("_cache_bytes", &cache_bytes, py::arg("text"));
     module.def("_streaming_bytes", &streaming_bytes);
     module.def("_config", config);

@@ -9,6 +9,7 @@
 #include "bind/hooks.hpp"
 #include "bind/numpy.hpp"
 #include "bind/threads.hpp"
+#include "bind/serving.hpp"
 #include "core/dispatch.hpp"
 
 namespace softlane::bind {

@@ -18,6 +18,9 @@ std::string apply_self_test(const char *mode);
 const KernelTable &serving(Op op, DType dtype);
 const KernelTable &serving(const Plan &plan);
 
+// Pretends that they fail, for the tests of what happens then.
+void fail_self_test(const std::string &isa, const std::string &op, const std::string &dtype);
+
 // For show_config().
 py::dict self_test_state();
 

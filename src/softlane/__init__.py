@@ -44,7 +44,10 @@ def show_config() -> dict[str, Any]:
         ``num_threads``, how many threads a call may use here, and ``num_threads_from``, where that
         comes from: ``num_threads``, ``set_num_threads``, ``SOFTLANE_NUM_THREADS``,
         ``OMP_NUM_THREADS``, ``quota`` (of the control group) or ``cores``; ``cpu``, the
-        feature words as read from the processor; ``compiler``; ``numpy``, its version at run time.
+        feature words as read from the processor; ``selftest``, what the self-test at first use
+        found: ``mode`` (the environment variable ``SOFTLANE_SELFTEST``: on, off or strict) and the
+        kernels that ``passed`` and that are ``quarantined``, as (level, function, dtype);
+        ``compiler``; ``numpy``, its version at run time.
 
     Examples
     --------
