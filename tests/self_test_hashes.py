@@ -41,8 +41,9 @@ def header(outputs: dict[str, str]) -> str:
         for (level, op, dtype), value in self_test_lines(text).items()
     }
     lines = [
-        "// Written by tests/self_test_hashes.py: what core/self_test.hpp has to give, of each family",
-        "// of levels that promise the same bits, op and dtype (in the order of core/types.hpp).",
+        "// Written by tests/self_test_hashes.py: what core/self_test.hpp has to give, of each",
+        "// family of levels that promise the same bits, op and dtype (in the order of",
+        "// core/types.hpp).",
         "#pragma once",
         '#include "core/types.hpp"',
         "",
