@@ -210,8 +210,8 @@ MUTANTS = [
         "label",
         "gradient at the neighbour",
         "rows/loss_gradients.hpp",
-        "loss.label",
-        "(loss.label ? loss.label - 1 : 0)",
+        "load_one(row.kept + loss.label)",
+        "load_one(row.kept + (loss.label ? loss.label - 1 : 0))",
         LOSSES,
     ),
     Mutant(

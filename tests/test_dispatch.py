@@ -133,7 +133,8 @@ def test_show_config():
     config = softlane.show_config()
     kinds = {"version": str, "isa": str, "isa_supported": list, "isa_compiled": list,
              "isa_cap": (str, type(None)), "num_threads": int,
-             "num_threads_from": str, "cpu": dict, "selftest": dict, "compiler": str, "numpy": str}  # fmt: skip
+             "num_threads_from": str, "cpu": dict, "selftest": dict, "compiler": str,
+             "numpy": str}  # fmt: skip
     assert set(kinds) <= set(config)
     assert all(isinstance(config[key], kind) for key, kind in kinds.items())
     assert config["version"] == softlane.__version__
