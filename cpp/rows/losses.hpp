@@ -48,6 +48,15 @@ __attribute__((noinline)) Scored<C> scored(const C *x, const C *probabilities,
     return {weight.total(), distance.total(), reduce_max(largest)};
 }
 
+// The loss of a hard label alone, of a float row: what Loss makes of it.
+INLINE double label_loss(double weight, double distance, double log) {
+    const double loss = weight != 0 ? 0.0 + weight * (distance + log) : 0;
+    if (loss - loss == 0)
+        return loss;
+    const double plain = weight * distance;
+    return plain != plain ? not_a_number<double> : plain;
+}
+
 // The loss of one row.
 template <class R> struct Loss {
     using C = typename R::C;

@@ -188,10 +188,11 @@ template <class C, int lanes> struct PanelScalars {
     alignas(64) C shift[lanes], origin[lanes], offset[lanes], lowest[lanes]; // of Exp
     alignas(64) C top_exponential[lanes];
     alignas(64) C hi[lanes], lo[lanes]; // softmax: of the factor
-    alignas(64) C log[lanes];           // log_softmax: what is subtracted, and what is too small
-    alignas(64) double sum_high[lanes], sum_low[lanes], tiny[lanes]; // for a float
-    alignas(64) C irregular[lanes]; // 0, or 1 where the edge rules of the op decide
-    bool shallow;                   // as is_shallow() has it, all rows are
+    alignas(64) C log[lanes];           // log_softmax: what is subtracted
+    alignas(64) double sum_high[lanes], sum_low[lanes];
+    alignas(64) double excess[lanes]; // as in Excess, the logarithm
+    alignas(64) C irregular[lanes];   // 0, or 1 where the edge rules of the op decide
+    bool shallow;                     // as is_shallow() has it, all rows are
 };
 template <class P> using ScalarsOf = PanelScalars<typename P::C, P::V::lanes>;
 

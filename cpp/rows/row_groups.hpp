@@ -6,8 +6,10 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-// Longer rows hide the latency of their own scalars.
-constexpr std::size_t longest_grouped_row = 256;
+// Longer rows hide the latency of their own scalars, of which a logarithm has more.
+constexpr std::size_t longest_grouped_row(bool keeps, bool writes) {
+    return keeps ? 256 : writes ? 512 : 1024;
+}
 
 template <class Op, class C> class RowGroups {
     using N = Vec<C, native_lanes<C>>;
@@ -20,7 +22,7 @@ public:
 
     // `count` is a multiple of `group`.
     INLINE RowGroups(const Rows &rows, std::size_t count)
-        : x_(static_cast<const char *>(rows.x)), y_(static_cast<char *>(rows.y)),
+        : rows_(rows), x_(static_cast<const char *>(rows.x)), y_(static_cast<char *>(rows.y)),
           x_stride_(rows.x_row_stride_bytes), y_stride_(rows.y_row_stride_bytes), n_(rows.length),
           count_(count), scaling_(scaling_for(*rows.temperature, C())) {}
 
@@ -34,7 +36,7 @@ public:
             if (i < count)
                 size = look(now, x_ + at * x_stride_);
             if (i > 0)
-                write(groups[(i + 1) % 2], y_ + (at - group) * y_stride_);
+                write(groups[(i + 1) % 2], (i - 1) * group);
             if (i == count)
                 return;
             if (scaling_.temperature == 1 && size <= exp_limit)
@@ -51,10 +53,11 @@ private:
     struct Group {
         PanelScalars<C, group> rows;
         bool usual;
-        alignas(64) C extreme[2][group][N::lanes]; // of each row, still a register wide
+        alignas(64) C extreme[2][group][N::lanes]; // max, and second or min, of each row, still a
+                                                   // register wide
         alignas(64) double high[group][D::lanes], low[sizeof(C) == 4 ? 1 : group][D::lanes];
         // A row's exponentials; a load waits for a store that is a multiple of 4096 bytes off.
-        alignas(64) C kept[group][longest_grouped_row + 64 / sizeof(C)];
+        alignas(64) C kept[Op::keeps ? group : 1][longest_grouped_row(true, true) + 64 / sizeof(C)];
 
         // The sums of all rows, as LaneSums has it of a panel.
         INLINE Reals<N> total(int) const {
@@ -89,8 +92,9 @@ private:
     template <class E> static INLINE E *row(E *of, std::ptrdiff_t stride, int r) {
         return of + r * stride;
     }
+    static constexpr bool wants(int what) { return (Op::wanted & what) != 0; }
 
-    // The largest and smallest of each row; returns the largest abs(max).
+    // The range of each row; returns the largest abs(top).
     INLINE double look(Group &to, const char *x) const {
         for (int r = 0; r < group; ++r) {
             const C *from = reinterpret_cast<const C *>(row(x, x_stride_, r));
@@ -99,36 +103,34 @@ private:
                 extremes.add(load<V>(from + i, part, -infinity<C>),
                              load<V>(from + i, part, infinity<C>));
             });
-            store_folded(to.extreme[0][r], extremes.max,
-                         [](auto a, auto b) INLINE_LAMBDA { return max(a, b); });
-            store_folded(to.extreme[1][r], extremes.min,
-                         [](auto a, auto b) INLINE_LAMBDA { return min(a, b); });
+            store_folded(to, r, extremes);
         }
-        Extremes<Op::wanted, N> extremes;
-        extremes.max = across(to.extreme[0], [](N a, N b) INLINE_LAMBDA { return max(a, b); });
-        extremes.min = across(to.extreme[1], [](N a, N b) INLINE_LAMBDA { return min(a, b); });
-        note_range(extremes, to.rows, 0);
+        note_range(across(to), to.rows, 0);
         prepare<Argument::plain, C>(1, to.rows, 0);
         return settle_ranges<Op::wanted>(Panel<N, Whole>{{}, {}, n_, {}, scaling_}, to.rows);
     }
     // Lanes i and i + half joined, down to a register.
-    template <class W, class Join> static INLINE void store_folded(C *to, W w, Join join) {
-        if constexpr (W::lanes == N::lanes)
-            store(to, w);
-        else
-            store_folded(to, join(w.low, w.high), join);
+    template <class W> static INLINE void store_folded(Group &to, int r, const W &extremes) {
+        if constexpr (decltype(extremes.max)::lanes == N::lanes) {
+            store(to.extreme[0][r], extremes.max);
+            store(to.extreme[1][r], wants(wants_second) ? extremes.second : extremes.min);
+        } else {
+            store_folded(to, r, folded(extremes));
+        }
     }
-    // All lanes of each row joined.
-    template <class Join> static INLINE N across(const C (&of)[group][N::lanes], Join join) {
-        N all;
+    // All lanes of each row joined, rows in lanes.
+    static INLINE Extremes<Op::wanted, N> across(const Group &of) {
+        Extremes<Op::wanted, N> all;
 #pragma GCC unroll 4
         for (int c = 0; c < N::lanes; c += block) {
-            N v[block];
-            load_columns(of[0] + c, sizeof of[0], v);
-            N one = join(v[0], v[1]);
-            if constexpr (block == 4)
-                one = join(one, join(v[2], v[3]));
-            all = c == 0 ? one : join(all, one);
+            N first[block], other[block];
+            load_columns(of.extreme[0][0] + c, sizeof of.extreme[0][0], first);
+            load_columns(of.extreme[1][0] + c, sizeof of.extreme[1][0], other);
+            for (int i = 0; i < block; ++i) {
+                if constexpr (wants(wants_second))
+                    all.second = max(other[i], all.second);
+                all.add(first[i], other[i]);
+            }
         }
         return all;
     }
@@ -137,18 +139,26 @@ private:
         using Wide = Vec<C, panel_lanes<C>>;
         if (argument != Argument::plain)
             prepare<argument, C>(scaling_.temperature, to.rows, 0);
+        if constexpr (Op::capped) {
+            const N top = load<N>(to.rows.top);
+            const Exp<C, argument, true, N> exp(
+                scaling_, argument == Argument::plain ? N() : load<N>(to.rows.origin),
+                load<N>(to.rows.offset), load<N>(to.rows.lowest), top);
+            store(to.rows.top_exponential, exp(top));
+        }
         for (int r = 0; r < group; ++r) {
             const char *bytes = row(x, x_stride_, r);
             const C *from = reinterpret_cast<const C *>(bytes);
             const char *next = row(bytes, x_stride_, group);
-            const Exp<C, argument> exp(scaling_,
-                                       argument == Argument::plain ? C(0) : to.rows.origin[r],
-                                       to.rows.offset[r], to.rows.lowest[r], C(0));
+            const Exp<C, argument, Op::capped> exp(
+                scaling_, argument == Argument::plain ? C(0) : to.rows.origin[r], to.rows.offset[r],
+                to.rows.lowest[r], Op::capped ? to.rows.top[r] : C(0));
             Sum<C> sum;
             auto step = [&](auto zero, std::size_t i, auto part) INLINE_LAMBDA {
                 const auto e = exp(load<decltype(zero)>(from + i, part, -infinity<C>));
                 sum += present(e, part);
-                store(to.kept[r] + i, e);
+                if constexpr (Op::keeps)
+                    store(to.kept[r] + i, e);
                 for (std::size_t line = 0; line < sizeof e; line += 64)
                     __builtin_prefetch(next + i * sizeof(C) + line, 0, 3);
             };
@@ -186,24 +196,38 @@ private:
         }
     }
 
-    INLINE void write(const Group &of, char *y) const {
+    // What becomes of the rows from `first` on.
+    INLINE void write(const Group &of, std::size_t first) const {
+        const auto at = static_cast<std::ptrdiff_t>(first);
+        const char *x = x_ + at * x_stride_;
+        if constexpr (Op::template has_results<C>)
+            if (!y_)
+                return Op::template results<C>(of.rows, 0, group, rows_, first, x, x_stride_,
+                                               sizeof(C));
+        char *y = y_ + at * y_stride_;
         if (!of.usual)
-            return write_unusual(of, y);
+            return write_unusual(of, x, y);
         for (int r = 0; r < group; ++r)
-            write_row(of, y, r, Op::template usual_row<V>(of.rows, r));
+            write_row(of, x, y, r, Op::template usual_row<V>(of.rows, r));
     }
-    __attribute__((noinline)) void write_unusual(const Group &of, char *y) const {
+    __attribute__((noinline)) void write_unusual(const Group &of, const char *x, char *y) const {
         for (int r = 0; r < group; ++r)
-            write_row(of, y, r, Op::template unusual_row<V>(of.rows, r));
+            write_row(of, x, y, r, Op::template unusual_row<V>(of.rows, r));
+        Op::template repair<C>(of.rows, 0, group, y, y_stride_, sizeof(C), n_);
     }
     template <class Function>
-    INLINE void write_row(const Group &of, char *y, int r, Function function) const {
+    INLINE void write_row(const Group &of, const char *x, char *y, int r, Function function) const {
         C *to = reinterpret_cast<C *>(row(y, y_stride_, r));
+        const C *from = reinterpret_cast<const C *>(row(x, x_stride_, r));
         sweep<V>(0, n_, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            store(to + i, function(load<V>(of.kept[r] + i)), part);
+            if constexpr (Op::keeps)
+                store(to + i, function(load<V>(of.kept[r] + i)), part);
+            else
+                store(to + i, function(load<V>(from + i, part, C(0))), part);
         });
     }
 
+    const Rows &rows_;
     const char *x_;
     char *y_;
     std::ptrdiff_t x_stride_, y_stride_;

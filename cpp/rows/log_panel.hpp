@@ -1,0 +1,196 @@
+// log_softmax, logsumexp and the cross-entropy of hard labels over rows whose scalars lie in lanes.
+#pragma once
+#include "rows/losses.hpp"
+#include "rows/panel.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+// For temperatures of 1. Without a y, what there is one of for each row is its result: float rows'.
+struct LogPanel {
+    static constexpr bool keeps = false, capped = true;
+    static constexpr int wanted = wants_second;
+    template <class C> static constexpr bool has_results = sizeof(C) == 4;
+
+    template <class C> static INLINE bool serves(const Rows &rows) {
+        return *rows.temperature == 1 && !rows.other &&
+               !(rows.labels && (rows.extra || rows.loss->smoothing != 0));
+    }
+    template <class C, class Sums, class Scalars>
+    static INLINE bool finish(const Sums &sums, Scalars &rows, int k) {
+        using V = Vec<C, native_lanes<C>>;
+        const Reals<V> sum = sums.total(k);
+        store_sums(sum, rows, k);
+        bool tiny;
+        if constexpr (sizeof(C) == 4)
+            tiny = logarithms(rows, k);
+        else
+            tiny = logarithms_of_doubles(rows, k);
+        return !tiny && !any_nan(highs(sum));
+    }
+    template <class C, class Scalars> static INLINE void lift(Scalars &rows, int k) {
+        for (int r = k; r < k + native_lanes<C>; ++r)
+            rows.irregular[r] = C(is_irregular(rows, r));
+    }
+    template <class V, class Scalars> static INLINE auto usual_of(const Scalars &rows, int k) {
+        return Usual<V>{load<V>(rows.max + k), load<V>(rows.log + k)};
+    }
+    template <class V, class Scalars> static INLINE auto unusual_of(const Scalars &rows, int k) {
+        return Unusual<V>{usual_of<V>(rows, k), load<V>(rows.irregular + k)};
+    }
+    template <class V, class Scalars> static INLINE auto usual_row(const Scalars &rows, int k) {
+        return Usual<V>{broadcast<V>(rows.max[k]), broadcast<V>(rows.log[k])};
+    }
+    template <class V, class Scalars> static INLINE auto unusual_row(const Scalars &rows, int k) {
+        return Unusual<V>{usual_row<V>(rows, k), broadcast<V>(rows.irregular[k])};
+    }
+    // Logarithms too small for the others are those of the maximum alone.
+    template <class C, class Scalars>
+    static INLINE void repair(const Scalars &rows, int k, int count, char *y,
+                              std::ptrdiff_t row_stride, std::ptrdiff_t stride, std::size_t n) {
+        for (int r = k; r < k + count; ++r, y += row_stride) {
+            if (rows.excess[r] == 0 || !is_tiny(rows, r) || is_irregular(rows, r))
+                continue;
+            std::size_t i = 0;
+            const auto at = [&] {
+                return reinterpret_cast<C *>(y + static_cast<std::ptrdiff_t>(i) * stride);
+            };
+            while (i + 1 < n && load_one(at()) != 0)
+                ++i;
+            store_one(at(), -rows.excess[r], is_lifted(rows, r) ? lifted_bits : 0);
+        }
+    }
+    // Of `count` rows from k on, which are the batch's from `first` on and lie at x.
+    template <class C, class Scalars>
+    static __attribute__((noinline)) void
+    results(const Scalars &rows, int k, int count, const Rows &batch, std::size_t first,
+            const char *x, std::ptrdiff_t row_stride, std::ptrdiff_t stride) {
+        std::ptrdiff_t place = static_cast<std::ptrdiff_t>(first) * batch.row_stride;
+        for (int r = k; r < k + count; ++r, x += row_stride, place += batch.row_stride) {
+            const C *row = reinterpret_cast<const C *>(x);
+            if (batch.labels) {
+                const std::ptrdiff_t label = batch.labels[place];
+                batch.results[place] = label < 0 ? 0
+                                       : is_irregular(rows, r)
+                                           ? not_a_number<double>
+                                           : loss<C>(rows, r, batch, x, label, stride);
+                continue;
+            }
+            const double log = log_sum(rows, r, row, batch.length, stride);
+            batch.results[place] = log;
+            if (batch.extra)
+                batch.extra[place] = sign_of_log_sum(log);
+        }
+    }
+
+private:
+    struct Lane { // a row, as excess() wants it
+        using C = double;
+        Range<double> range;
+    };
+    template <class V> struct Usual {
+        V max, log;
+        INLINE V operator()(V x) const { return sub(sub(x, max), log); }
+    };
+    template <class V> struct Unusual {
+        Usual<V> difference;
+        V irregular;
+        INLINE V operator()(V x) const {
+            using C = typename V::Scalar;
+            return choose(irregular, broadcast<V>(C(0)), difference(x),
+                          broadcast<V>(not_a_number<C>));
+        }
+    };
+    static constexpr int lifted_bits = 800;
+    template <class Scalars> static INLINE bool is_irregular(const Scalars &rows, int r) {
+        return rows.sum_high[r] != rows.sum_high[r];
+    }
+    template <class Scalars> static INLINE bool is_lifted(const Scalars &rows, int r) {
+        return sizeof rows.max[r] == 8 &&
+               static_cast<double>(rows.max[r]) - static_cast<double>(rows.top[r]) > 400;
+    }
+    template <class Scalars> static INLINE bool is_tiny(const Scalars &rows, int r) {
+        return is_lifted(rows, r) ||
+               rows.excess[r] < (sizeof rows.max[r] == 4 ? 0x1p-100 : 0x1p-900);
+    }
+    template <int N, class Scalars>
+    static INLINE void store_sums(Vec<double, N> sum, Scalars &rows, int k) {
+        store(rows.sum_high + k, sum);
+    }
+    template <class V, class Scalars>
+    static INLINE void store_sums(Pairs<V> sum, Scalars &rows, int k) {
+        store(rows.sum_high + k, sum.high);
+        store(rows.sum_low + k, sum.low);
+    }
+
+    // LogSumExp's, of a row with no logarithm that is lifted.
+    template <class C, class Scalars>
+    static INLINE double log_sum(const Scalars &rows, int r, const C *x, std::size_t n,
+                                 std::ptrdiff_t stride) {
+        if (is_irregular(rows, r))
+            return irregular_log(x, n, rows.max[r], stride);
+        const double max = row_max(rows.max[r], x, n, stride);
+        return rows.excess[r] == 0 ? max : max + rows.excess[r];
+    }
+    template <class C, class Scalars>
+    static INLINE double loss(const Scalars &rows, int r, const Rows &batch, const char *x,
+                              std::ptrdiff_t label, std::ptrdiff_t stride) {
+        const double target = load_one(reinterpret_cast<const C *>(x + label * stride));
+        return label_loss(batch.loss->weight ? batch.loss->weight[label] : 1,
+                          static_cast<double>(rows.max[r]) - target, rows.excess[r]);
+    }
+
+    // excess() of float rows without a branch, in loops that the compiler vectorises. Whether any
+    // is tiny.
+    template <class Scalars>
+    static __attribute__((noinline)) bool logarithms(Scalars &rows, int k) {
+        constexpr int lanes = native_lanes<float>;
+        constexpr DoubleDouble scale{ExpConstants<float>::scale, ExpConstants<float>::scale_low};
+        constexpr double inverse =
+            reciprocal(scale).high * (1 / static_cast<double>(1ull << ExpKernel<float>::bias));
+        using V = Vec<float, lanes>;
+        using D = Doubles<V>;
+        const auto doubles = [=](const float *of) INLINE_LAMBDA { return load_doubles<D>(of + k); };
+        const D zero = broadcast<D>(0), most = broadcast<D>(150);
+        const D max = doubles(rows.max), second = doubles(rows.second);
+        const D gap = choose(second, broadcast<D>(-infinity<double>),
+                             broadcast<D>(infinity<double>), sub(max, doubles(rows.top)));
+        double z[lanes], shift[lanes], e[lanes], w[lanes], log[lanes];
+        store(z, choose(gap, most, sub(max, doubles(rows.origin)), zero));
+        store(shift, choose(gap, most, doubles(rows.shift), zero));
+        for (int r = 0; r < lanes; ++r)
+            e[r] = exp_of_minus<float>(z[r], static_cast<int>(shift[r]));
+        const D others = sub(load<D>(rows.sum_high + k), doubles(rows.top_exponential));
+        store(w, mul(times(others, inverse), load<D>(e)));
+        for (int r = 0; r < lanes; ++r)
+            log[r] = log1p<float>(w[r]);
+        const D all = choose(gap, most, load<D>(log), zero), least = broadcast<D>(0x1p-100);
+        store(rows.excess + k, all);
+        store(rows.log + k, narrow(choose(least, all, all, zero)));
+        return reduce_max(choose(least, all, zero, all)) > 0;
+    }
+    template <class Scalars>
+    static __attribute__((noinline)) bool logarithms_of_doubles(Scalars &rows, int k) {
+        bool any = false;
+        for (int r = k; r < k + native_lanes<double>; ++r) {
+            Stats<double> stats;
+            stats.shift = rows.shift[r];
+            stats.sum = {rows.sum_high[r], rows.sum_low[r]};
+            stats.top = rows.top[r];
+            stats.top_exponential = rows.top_exponential[r];
+            stats.careful.origin = rows.origin[r];
+            rows.log[r] = rows.excess[r] = 0;
+            if (is_irregular(rows, r))
+                continue;
+            rows.excess[r] = high(excess(Lane{{rows.max[r], rows.second[r], 0}}, stats).log);
+            if (is_tiny(rows, r))
+                any |= rows.excess[r] != 0;
+            else
+                rows.log[r] = rows.excess[r];
+        }
+        return any;
+    }
+};
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA
