@@ -11,11 +11,15 @@ struct LogPanel {
     static constexpr bool keeps = false, capped = true;
     static constexpr int wanted = wants_second;
     template <class C> static constexpr bool has_results = sizeof(C) == 4;
+    // Logarithms of double rows are computed row by row anyway.
+    template <class C> static constexpr bool turns_short_rows = sizeof(C) == 4;
+    static constexpr std::size_t longest_grouped_row(bool writes) { return writes ? 512 : 1024; }
 
     template <class C> static INLINE bool serves(const Rows &rows) {
         return *rows.temperature == 1 && !rows.other &&
                !(rows.labels && (rows.extra || rows.loss->smoothing != 0));
     }
+    template <class C, class Scalars> static INLINE void note(Scalars &, const Place<C> &) {}
     template <class C, class Sums, class Scalars>
     static INLINE bool finish(const Sums &sums, Scalars &rows, int k) {
         using V = Vec<C, native_lanes<C>>;
@@ -44,100 +48,23 @@ struct LogPanel {
     template <class V, class Scalars> static INLINE auto unusual_row(const Scalars &rows, int k) {
         return Unusual<V>{usual_row<V>(rows, k), broadcast<V>(rows.irregular[k])};
     }
-    // Logarithms too small for the others are those of the maximum alone.
+    // The results of each row if there is no y. Else logarithms too small for the others, which are
+    // those of the maximum alone.
     template <class C, class Scalars>
-    static INLINE void repair(const Scalars &rows, int k, int count, char *y,
-                              std::ptrdiff_t row_stride, std::ptrdiff_t stride, std::size_t n) {
-        for (int r = k; r < k + count; ++r, y += row_stride) {
-            if (rows.excess[r] == 0 || !is_tiny(rows, r) || is_irregular(rows, r))
+    static INLINE void complete(const Scalars &rows, int k, const Place<C> &at, bool usual) {
+        if constexpr (has_results<C>)
+            if (!at.y_data)
+                return results(rows, k, at);
+        for (int r = 0; !usual && r < at.count; ++r) {
+            const double log = rows.excess[k + r];
+            if (log == 0 || !is_tiny(rows, k + r) || is_irregular(rows, k + r))
                 continue;
-            std::size_t i = 0;
-            const auto at = [&] {
-                return reinterpret_cast<C *>(y + static_cast<std::ptrdiff_t>(i) * stride);
-            };
-            while (i + 1 < n && load_one(at()) != 0)
+            std::ptrdiff_t i = 0;
+            const auto last = static_cast<std::ptrdiff_t>(at.batch.length) - 1;
+            while (i < last && load_one(at.y(r, i)) != 0)
                 ++i;
-            store_one(at(), -rows.excess[r], is_lifted(rows, r) ? lifted_bits : 0);
+            store_one(at.y(r, i), -log, is_lifted(rows, k + r) ? lifted_bits : 0);
         }
-    }
-    // Of `count` rows from k on, which are the batch's from `first` on and lie at x.
-    template <class C, class Scalars>
-    static __attribute__((noinline)) void
-    results(const Scalars &rows, int k, int count, const Rows &batch, std::size_t first,
-            const char *x, std::ptrdiff_t row_stride, std::ptrdiff_t stride) {
-        std::ptrdiff_t place = static_cast<std::ptrdiff_t>(first) * batch.row_stride;
-        for (int r = k; r < k + count; ++r, x += row_stride, place += batch.row_stride) {
-            const C *row = reinterpret_cast<const C *>(x);
-            if (batch.labels) {
-                const std::ptrdiff_t label = batch.labels[place];
-                batch.results[place] = label < 0 ? 0
-                                       : is_irregular(rows, r)
-                                           ? not_a_number<double>
-                                           : loss<C>(rows, r, batch, x, label, stride);
-                continue;
-            }
-            const double log = log_sum(rows, r, row, batch.length, stride);
-            batch.results[place] = log;
-            if (batch.extra)
-                batch.extra[place] = sign_of_log_sum(log);
-        }
-    }
-
-private:
-    struct Lane { // a row, as excess() wants it
-        using C = double;
-        Range<double> range;
-    };
-    template <class V> struct Usual {
-        V max, log;
-        INLINE V operator()(V x) const { return sub(sub(x, max), log); }
-    };
-    template <class V> struct Unusual {
-        Usual<V> difference;
-        V irregular;
-        INLINE V operator()(V x) const {
-            using C = typename V::Scalar;
-            return choose(irregular, broadcast<V>(C(0)), difference(x),
-                          broadcast<V>(not_a_number<C>));
-        }
-    };
-    static constexpr int lifted_bits = 800;
-    template <class Scalars> static INLINE bool is_irregular(const Scalars &rows, int r) {
-        return rows.sum_high[r] != rows.sum_high[r];
-    }
-    template <class Scalars> static INLINE bool is_lifted(const Scalars &rows, int r) {
-        return sizeof rows.max[r] == 8 &&
-               static_cast<double>(rows.max[r]) - static_cast<double>(rows.top[r]) > 400;
-    }
-    template <class Scalars> static INLINE bool is_tiny(const Scalars &rows, int r) {
-        return is_lifted(rows, r) ||
-               rows.excess[r] < (sizeof rows.max[r] == 4 ? 0x1p-100 : 0x1p-900);
-    }
-    template <int N, class Scalars>
-    static INLINE void store_sums(Vec<double, N> sum, Scalars &rows, int k) {
-        store(rows.sum_high + k, sum);
-    }
-    template <class V, class Scalars>
-    static INLINE void store_sums(Pairs<V> sum, Scalars &rows, int k) {
-        store(rows.sum_high + k, sum.high);
-        store(rows.sum_low + k, sum.low);
-    }
-
-    // LogSumExp's, of a row with no logarithm that is lifted.
-    template <class C, class Scalars>
-    static INLINE double log_sum(const Scalars &rows, int r, const C *x, std::size_t n,
-                                 std::ptrdiff_t stride) {
-        if (is_irregular(rows, r))
-            return irregular_log(x, n, rows.max[r], stride);
-        const double max = row_max(rows.max[r], x, n, stride);
-        return rows.excess[r] == 0 ? max : max + rows.excess[r];
-    }
-    template <class C, class Scalars>
-    static INLINE double loss(const Scalars &rows, int r, const Rows &batch, const char *x,
-                              std::ptrdiff_t label, std::ptrdiff_t stride) {
-        const double target = load_one(reinterpret_cast<const C *>(x + label * stride));
-        return label_loss(batch.loss->weight ? batch.loss->weight[label] : 1,
-                          static_cast<double>(rows.max[r]) - target, rows.excess[r]);
     }
 
     // excess() of float rows without a branch, in loops that the compiler vectorises. Whether any
@@ -165,10 +92,84 @@ private:
         for (int r = 0; r < lanes; ++r)
             log[r] = log1p<float>(w[r]);
         const D all = choose(gap, most, load<D>(log), zero), least = broadcast<D>(0x1p-100);
+        store(rows.odds + k, choose(gap, most, load<D>(w), zero));
         store(rows.excess + k, all);
         store(rows.log + k, narrow(choose(least, all, all, zero)));
         return reduce_max(choose(least, all, zero, all)) > 0;
     }
+
+private:
+    struct Lane { // a row, as excess() wants it
+        using C = double;
+        Range<double> range;
+    };
+    template <class V> struct Usual {
+        V max, log;
+        INLINE V operator()(V x) const { return sub(sub(x, max), log); }
+    };
+    template <class V> struct Unusual {
+        Usual<V> difference;
+        V irregular;
+        INLINE V operator()(V x) const {
+            using C = typename V::Scalar;
+            return choose(irregular, broadcast<V>(C(0)), difference(x),
+                          broadcast<V>(not_a_number<C>));
+        }
+    };
+    static constexpr int lifted_bits = 800;
+    template <class Scalars> static INLINE bool is_lifted(const Scalars &rows, int r) {
+        return sizeof rows.max[r] == 8 &&
+               static_cast<double>(rows.max[r]) - static_cast<double>(rows.top[r]) > 400;
+    }
+    template <class Scalars> static INLINE bool is_tiny(const Scalars &rows, int r) {
+        return is_lifted(rows, r) ||
+               rows.excess[r] < (sizeof rows.max[r] == 4 ? 0x1p-100 : 0x1p-900);
+    }
+    template <int N, class Scalars>
+    static INLINE void store_sums(Vec<double, N> sum, Scalars &rows, int k) {
+        store(rows.sum_high + k, sum);
+    }
+    template <class V, class Scalars>
+    static INLINE void store_sums(Pairs<V> sum, Scalars &rows, int k) {
+        store(rows.sum_high + k, sum.high);
+        store(rows.sum_low + k, sum.low);
+    }
+
+    template <class C, class Scalars>
+    static __attribute__((noinline)) void results(const Scalars &rows, int k, const Place<C> &at) {
+        for (int r = 0; r < at.count; ++r) {
+            const std::ptrdiff_t index = at.index(r);
+            if (at.batch.labels) {
+                at.batch.results[index] = loss(rows, k + r, at, r, at.batch.labels[index]);
+                continue;
+            }
+            const double log = log_sum(rows, k + r, at, r);
+            at.batch.results[index] = log;
+            if (at.batch.extra)
+                at.batch.extra[index] = sign_of_log_sum(log);
+        }
+    }
+    template <class C, class Scalars>
+    static INLINE double loss(const Scalars &rows, int lane, const Place<C> &at, int r,
+                              std::int64_t label) {
+        if (label < 0)
+            return 0;
+        if (is_irregular(rows, lane))
+            return not_a_number<double>;
+        return label_loss(at.batch.loss->weight ? at.batch.loss->weight[label] : 1,
+                          static_cast<double>(rows.max[lane]) - load_one(at.x(r, label)),
+                          rows.excess[lane]);
+    }
+    // LogSumExp's, of a row whose logarithm is not lifted.
+    template <class C, class Scalars>
+    static INLINE double log_sum(const Scalars &rows, int lane, const Place<C> &at, int r) {
+        const C *x = at.x(r, 0);
+        if (is_irregular(rows, lane))
+            return irregular_log(x, at.batch.length, rows.max[lane], at.x_element_bytes);
+        const double max = row_max(rows.max[lane], x, at.batch.length, at.x_element_bytes);
+        return rows.excess[lane] == 0 ? max : max + rows.excess[lane];
+    }
+
     template <class Scalars>
     static __attribute__((noinline)) bool logarithms_of_doubles(Scalars &rows, int k) {
         bool any = false;

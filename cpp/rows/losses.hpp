@@ -105,7 +105,7 @@ template <class R> struct Loss {
         else
             *row.result() = far;
         if (double *extra = row.extra()) {
-            const double lse = high(LogSumExp::log_sum(row, excess));
+            const double lse = high(log_sum_exp(row, excess));
             *extra = options.z_loss * lse * lse;
         }
     }
@@ -125,10 +125,22 @@ private:
     }
 };
 
-struct CrossEntropy : WritesNothing {
+// Ops that write no row, but one number for each: cross_entropy, whose rows have LossOptions, and
+// logsumexp.
+struct LogResults {
     static constexpr int wanted = wants_second;
+    static constexpr bool writes = false, keeps = false;
+    template <class C> struct Function {
+        using Scalar = C;
+        template <class V> INLINE V operator()(V v) const { return v; }
+    };
     struct Nothing {};
+
     template <class R> static INLINE Nothing reduction(const R &row) {
+        if (!row.rows->loss) {
+            store_log_sum_exp(row, log_reduce(row));
+            return {};
+        }
         const Loss<R> loss(row);
         if (loss.ignored) {
             loss.store(0);
@@ -142,6 +154,8 @@ struct CrossEntropy : WritesNothing {
             loss.store(not_a_number<double>);
         return {};
     }
+    template <class R, class B> static INLINE void plan(const R &, Nothing, B &) {}
+    template <class R> static INLINE void write(const R &, Nothing, bool) {}
 };
 
 } // namespace

@@ -18,17 +18,6 @@ struct KeepNothing {
     template <class... Seen> INLINE void operator()(Seen...) const {}
 };
 
-// Of an op that writes no row.
-struct WritesNothing {
-    static constexpr bool writes = false, keeps = false;
-    template <class C> struct Function {
-        using Scalar = C;
-        template <class V> INLINE V operator()(V v) const { return v; }
-    };
-    template <class R, class S, class B> static INLINE void plan(const R &, const S &, B &) {}
-    template <class R, class S> static INLINE void write(const R &, const S &, bool) {}
-};
-
 // y = e / sum. A row with NaN, +inf or nothing but -inf is NaN.
 struct Softmax {
     static constexpr int wanted = wants_min;
@@ -104,7 +93,7 @@ template <class C> struct LogStats {
     bool regular = false;
     Excess<C> excess;
 };
-template <class R> INLINE LogStats<typename R::C> log_reduce(const R &row) {
+template <class R> __attribute__((noinline)) LogStats<typename R::C> log_reduce(const R &row) {
     using C = typename R::C;
     const bool has_second = row.range.second > -infinity<C> && row.range.max < infinity<C>;
     const Stats<C> stats =
@@ -245,38 +234,31 @@ INLINE double sign_of_log_sum(double log) { // or NaN
     return log != log ? log : log > -infinity<double> ? 1 : 0;
 }
 
-// log(sum exp(x)); with factors: rows/weighted.hpp.
-struct LogSumExp : WritesNothing {
-    static constexpr int wanted = wants_second;
-    struct Nothing {};
-    template <class R> static INLINE Nothing reduction(const R &row) {
-        using C = typename R::C;
-        const LogStats<C> stats = log_reduce(row);
-        const bool sure = stats.regular && high(stats.excess.log) == 0; // nothing is added
-        const double log = sure            ? row_max(row.range.max, row.x, row.n)
-                           : stats.regular ? high(log_sum(row, stats.excess))
-                                           : irregular_log(row.x, row.n, row.range.max);
-        *row.result() = log;
-        if (stats.excess.lift && row.range.max == 0)
-            store_one(row.result(), high(stats.excess.log), stats.excess.lift);
-        if (double *extra = row.extra()) // the sign
-            *extra = sign_of_log_sum(log);
-        return {};
-    }
-
-    // logsumexp(x / T)
-    template <class R>
-    static INLINE Real<typename R::C> log_sum(const R &row, const Excess<typename R::C> &excess) {
-        using C = typename R::C;
-        Careful<C> by;
-        by.temperature = row.scaling.temperature;
-        const double max = row_max(row.range.max, row.x, row.n);
-        const Real<C> whole = by.temperature == 1 ? Real<C>(max) : quotient<C>(max, 0, by);
-        if (!(magnitude(high(whole)) < infinity<double>))
-            return whole;
-        return whole + excess.log * Real<C>(power_of_two(-excess.lift));
-    }
-};
+// log(sum exp(x / T))
+template <class R>
+INLINE Real<typename R::C> log_sum_exp(const R &row, const Excess<typename R::C> &excess) {
+    using C = typename R::C;
+    Careful<C> by;
+    by.temperature = row.scaling.temperature;
+    const double max = row_max(row.range.max, row.x, row.n);
+    const Real<C> whole = by.temperature == 1 ? Real<C>(max) : quotient<C>(max, 0, by);
+    if (!(magnitude(high(whole)) < infinity<double>))
+        return whole;
+    return whole + excess.log * Real<C>(power_of_two(-excess.lift));
+}
+// The same as a result; with factors: rows/weighted.hpp.
+template <class R>
+INLINE void store_log_sum_exp(const R &row, const LogStats<typename R::C> &stats) {
+    const bool sure = stats.regular && high(stats.excess.log) == 0; // nothing is added
+    const double log = sure            ? row_max(row.range.max, row.x, row.n)
+                       : stats.regular ? high(log_sum_exp(row, stats.excess))
+                                       : irregular_log(row.x, row.n, row.range.max);
+    *row.result() = log;
+    if (stats.excess.lift && row.range.max == 0)
+        store_one(row.result(), high(stats.excess.log), stats.excess.lift);
+    if (double *extra = row.extra())
+        *extra = sign_of_log_sum(log);
+}
 
 } // namespace
 } // namespace softlane::SOFTLANE_ISA

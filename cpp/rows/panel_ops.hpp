@@ -6,20 +6,22 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-// What an op does with a panel once the sums of its rows are known. finish(), for a register's rows
-// from k on, returns whether usual_of() makes their results from what is kept of them: their
-// exponentials, or the elements themselves. Otherwise, and of any rows after lift(), that is
-// unusual_of(), and then repair(). An op that `has_results` may be without a y; then results()
-// makes the one of each row.
+// What an op does with rows whose scalars lie in lanes: note() once their range is known; finish(),
+// for a register's rows from k on, once their sums are; it returns whether usual_of() makes their
+// results from what is kept of them: their exponentials, or the elements themselves. Otherwise, and
+// of any rows after lift(), that is unusual_of(). At last complete() does what is not the same of
+// all elements. An op that `has_results` may be without a y.
 struct SoftmaxPanel {
     static constexpr bool keeps = true, capped = false;
     static constexpr int wanted = wants_min;
     template <class C> static constexpr bool has_results = false;
+    template <class C> static constexpr bool turns_short_rows = true;
+    static constexpr std::size_t longest_grouped_row(bool) { return 256; }
 
     template <class C> static INLINE bool serves(const Rows &rows) {
         return is_moderate<C>(*rows.temperature);
     }
-
+    template <class C, class Scalars> static INLINE void note(Scalars &, const Place<C> &) {}
     template <class C, class Sums, class Scalars>
     static INLINE bool finish(const Sums &sums, Scalars &rows, int k) {
         return invert<C>(sums, rows, k) && rows.shallow;
@@ -43,8 +45,7 @@ struct SoftmaxPanel {
         return Unusual<V>{usual_row<V>(rows, k), broadcast<V>(rows.irregular[k])};
     }
     template <class C, class Scalars>
-    static INLINE void repair(const Scalars &, int, int, char *, std::ptrdiff_t, std::ptrdiff_t,
-                              std::size_t) {}
+    static INLINE void complete(const Scalars &, int, const Place<C> &, bool) {}
 
 private:
     template <class V> struct Usual {
@@ -200,10 +201,11 @@ private:
                 prepare<Argument::plain, C>(1, now, k);
             reduce<Op>(panel, now, sums, company, size);
             pending = finish<Op, P>(sums, now);
-            if (results(now, begin + i * Wide::lanes, Wide::lanes))
+            if (Op::template has_results<C> && !y_.data) {
+                complete(now, column, Wide::lanes, pending);
                 pending = false;
-            else if (!pending)
-                write_unusual(panel.x, y_.right(column), now, Wide::lanes, Whole{});
+            } else if (!pending)
+                write_unusual(panel.x, y_.right(column), now, column, Wide::lanes, Whole{});
             else if (i + 1 == panels)
                 write_usual(panel.x, y_.right(column), now, Whole{});
         }
@@ -220,25 +222,24 @@ private:
         reduce_far<Op>(panel, rows, sums);
         const Side<const C> from = Op::keeps ? Side<const C>{y.data, y.stride_bytes} : panel.x;
         const bool usual = finish<Op, P>(sums, rows);
-        if (results(rows, at, static_cast<int>(count)))
-            return;
-        if (usual)
+        const int rows_left = static_cast<int>(count);
+        if (Op::template has_results<C> && !y.data)
+            complete(rows, column, rows_left, usual);
+        else if (usual)
             write_usual(from, y, rows, panel.part);
         else
-            write_unusual(from, y, rows, static_cast<int>(count), panel.part);
+            write_unusual(from, y, rows, column, rows_left, panel.part);
     }
-    // The results of the rows from `first` on, if there is one of each.
-    template <class Of> INLINE bool results(const Of &of, std::size_t first, int count) const {
-        if constexpr (Op::template has_results<C>) {
-            if (y_.data)
-                return false;
-            const Side<const C> x = x_.right(static_cast<std::ptrdiff_t>(first));
-            Op::template results<C>(of, 0, count, rows_, first,
-                                    reinterpret_cast<const char *>(x.data), sizeof(C),
-                                    x.stride_bytes);
-            return true;
-        }
-        return false;
+    template <class Of>
+    INLINE void complete(const Of &of, std::ptrdiff_t first, int count, bool usual) const {
+        const auto of_x = x_.right(first);
+        const auto of_y = y_.right(first);
+        Op::template complete<C>(of, 0,
+                                 {rows_, static_cast<std::size_t>(first), count,
+                                  reinterpret_cast<const char *>(of_x.data),
+                                  reinterpret_cast<char *>(of_y.data), sizeof(C), sizeof(C),
+                                  of_x.stride_bytes, of_y.stride_bytes},
+                                 usual);
     }
     template <int lanes, class Part>
     INLINE void write_usual(Side<const C> from, Side<C> to, const PanelScalars<C, lanes> &of,
@@ -250,14 +251,13 @@ private:
     }
     template <int lanes, class Part>
     __attribute__((noinline)) void write_unusual(Side<const C> from, Side<C> to,
-                                                 const PanelScalars<C, lanes> &of, int count,
-                                                 Part part) const {
+                                                 const PanelScalars<C, lanes> &of,
+                                                 std::ptrdiff_t first, int count, Part part) const {
         using V = Vec<C, lanes>;
         const auto result = Op::template unusual_of<V>(of, 0);
         for (std::size_t i = 0; i < n_; ++i)
             store(to.at(i), result(load<V>(from.at(i), part, C(0))), part);
-        Op::template repair<C>(of, 0, count, reinterpret_cast<char *>(to.data), sizeof(C),
-                               to.stride_bytes, n_);
+        complete(of, first, count, false);
     }
 
     const Rows &rows_;

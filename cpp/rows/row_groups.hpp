@@ -6,11 +6,6 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-// Longer rows hide the latency of their own scalars, of which a logarithm has more.
-constexpr std::size_t longest_grouped_row(bool keeps, bool writes) {
-    return keeps ? 256 : writes ? 512 : 1024;
-}
-
 template <class Op, class C> class RowGroups {
     using N = Vec<C, native_lanes<C>>;
     using D = Vec<double, native_lanes<double>>;
@@ -34,7 +29,7 @@ public:
             double size = 0;
             const auto at = static_cast<std::ptrdiff_t>(i * group);
             if (i < count)
-                size = look(now, x_ + at * x_stride_);
+                size = look(now, i * group);
             if (i > 0)
                 write(groups[(i + 1) % 2], (i - 1) * group);
             if (i == count)
@@ -50,14 +45,17 @@ public:
     }
 
 private:
+    static constexpr bool wants(int what) { return (Op::wanted & what) != 0; }
+    static constexpr int least = wants(wants_second) ? 2 : 1;
+
     struct Group {
         PanelScalars<C, group> rows;
         bool usual;
-        alignas(64) C extreme[2][group][N::lanes]; // max, and second or min, of each row, still a
-                                                   // register wide
+        // max, second, min, as far as they are wanted, of each row, still a register wide
+        alignas(64) C extreme[wants(wants_min) ? least + 1 : 2][group][N::lanes];
         alignas(64) double high[group][D::lanes], low[sizeof(C) == 4 ? 1 : group][D::lanes];
         // A row's exponentials; a load waits for a store that is a multiple of 4096 bytes off.
-        alignas(64) C kept[Op::keeps ? group : 1][longest_grouped_row(true, true) + 64 / sizeof(C)];
+        alignas(64) C kept[Op::keeps ? group : 1][Op::longest_grouped_row(true) + 64 / sizeof(C)];
 
         // The sums of all rows, as LaneSums has it of a panel.
         INLINE Reals<N> total(int) const {
@@ -92,12 +90,12 @@ private:
     template <class E> static INLINE E *row(E *of, std::ptrdiff_t stride, int r) {
         return of + r * stride;
     }
-    static constexpr bool wants(int what) { return (Op::wanted & what) != 0; }
 
     // The range of each row; returns the largest abs(top).
-    INLINE double look(Group &to, const char *x) const {
+    INLINE double look(Group &to, std::size_t first) const {
+        const Place<C> at = place(first);
         for (int r = 0; r < group; ++r) {
-            const C *from = reinterpret_cast<const C *>(row(x, x_stride_, r));
+            const C *from = at.x(r, 0);
             Extremes<Op::wanted, V> extremes;
             sweep<V>(0, n_, [&](std::size_t i, auto part) INLINE_LAMBDA {
                 extremes.add(load<V>(from + i, part, -infinity<C>),
@@ -106,6 +104,7 @@ private:
             store_folded(to, r, extremes);
         }
         note_range(across(to), to.rows, 0);
+        Op::note(to.rows, at);
         prepare<Argument::plain, C>(1, to.rows, 0);
         return settle_ranges<Op::wanted>(Panel<N, Whole>{{}, {}, n_, {}, scaling_}, to.rows);
     }
@@ -113,7 +112,10 @@ private:
     template <class W> static INLINE void store_folded(Group &to, int r, const W &extremes) {
         if constexpr (decltype(extremes.max)::lanes == N::lanes) {
             store(to.extreme[0][r], extremes.max);
-            store(to.extreme[1][r], wants(wants_second) ? extremes.second : extremes.min);
+            if constexpr (wants(wants_second))
+                store(to.extreme[1][r], extremes.second);
+            if constexpr (wants(wants_min))
+                store(to.extreme[least][r], extremes.min);
         } else {
             store_folded(to, r, folded(extremes));
         }
@@ -123,13 +125,16 @@ private:
         Extremes<Op::wanted, N> all;
 #pragma GCC unroll 4
         for (int c = 0; c < N::lanes; c += block) {
-            N first[block], other[block];
+            N first[block], second[block], min[block];
             load_columns(of.extreme[0][0] + c, sizeof of.extreme[0][0], first);
-            load_columns(of.extreme[1][0] + c, sizeof of.extreme[1][0], other);
+            if constexpr (wants(wants_second))
+                load_columns(of.extreme[1][0] + c, sizeof of.extreme[0][0], second);
+            if constexpr (wants(wants_min))
+                load_columns(of.extreme[least][0] + c, sizeof of.extreme[0][0], min);
             for (int i = 0; i < block; ++i) {
                 if constexpr (wants(wants_second))
-                    all.second = max(other[i], all.second);
-                all.add(first[i], other[i]);
+                    all.second = max(second[i], all.second);
+                all.add(first[i], wants(wants_min) ? min[i] : first[i]);
             }
         }
         return all;
@@ -198,27 +203,30 @@ private:
 
     // What becomes of the rows from `first` on.
     INLINE void write(const Group &of, std::size_t first) const {
-        const auto at = static_cast<std::ptrdiff_t>(first);
-        const char *x = x_ + at * x_stride_;
-        if constexpr (Op::template has_results<C>)
-            if (!y_)
-                return Op::template results<C>(of.rows, 0, group, rows_, first, x, x_stride_,
-                                               sizeof(C));
-        char *y = y_ + at * y_stride_;
-        if (!of.usual)
-            return write_unusual(of, x, y);
-        for (int r = 0; r < group; ++r)
-            write_row(of, x, y, r, Op::template usual_row<V>(of.rows, r));
+        const Place<C> at = place(first);
+        if (Op::template has_results<C> && !y_)
+            return Op::template complete<C>(of.rows, 0, at, of.usual);
+        if (of.usual)
+            for (int r = 0; r < group; ++r)
+                write_row(of, at, r, Op::template usual_row<V>(of.rows, r));
+        else
+            write_unusual(of, at);
+        Op::template complete<C>(of.rows, 0, at, of.usual);
     }
-    __attribute__((noinline)) void write_unusual(const Group &of, const char *x, char *y) const {
+    INLINE Place<C> place(std::size_t first) const {
+        const auto at = static_cast<std::ptrdiff_t>(first);
+        char *const y = y_ ? y_ + at * y_stride_ : nullptr;
+        return {rows_,     first,     group,    x_ + at * x_stride_, y, x_stride_,
+                y_stride_, sizeof(C), sizeof(C)};
+    }
+    __attribute__((noinline)) void write_unusual(const Group &of, const Place<C> &at) const {
         for (int r = 0; r < group; ++r)
-            write_row(of, x, y, r, Op::template unusual_row<V>(of.rows, r));
-        Op::template repair<C>(of.rows, 0, group, y, y_stride_, sizeof(C), n_);
+            write_row(of, at, r, Op::template unusual_row<V>(of.rows, r));
     }
     template <class Function>
-    INLINE void write_row(const Group &of, const char *x, char *y, int r, Function function) const {
-        C *to = reinterpret_cast<C *>(row(y, y_stride_, r));
-        const C *from = reinterpret_cast<const C *>(row(x, x_stride_, r));
+    INLINE void write_row(const Group &of, const Place<C> &at, int r, Function function) const {
+        C *to = at.y(r, 0);
+        const C *from = at.x(r, 0);
         sweep<V>(0, n_, [&](std::size_t i, auto part) INLINE_LAMBDA {
             if constexpr (Op::keeps)
                 store(to + i, function(load<V>(of.kept[r] + i)), part);

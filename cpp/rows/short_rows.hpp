@@ -80,13 +80,16 @@ private:
                 }
             if (i > 0) {
                 Turned &last = turned[(i + 1) % 2];
-                if (!Op::template has_results<C> || y) {
+                const Place<C> at{rows_,    first + (i - 1) * V::lanes,
+                                  rows,     x - x_bytes,
+                                  y,        x_stride,
+                                  y_stride, sizeof(C),
+                                  sizeof(C)};
+                if (!Op::template has_results<C> || y)
                     write(y, y_stride, last);
+                Op::template complete<C>(last.rows, 0, at, last.unusual == 0);
+                if (y)
                     y += y_bytes;
-                } else if constexpr (Op::template has_results<C>) {
-                    Op::template results<C>(last.rows, 0, rows, rows_, first + (i - 1) * V::lanes,
-                                            x - x_bytes, x_stride, sizeof(C));
-                }
             }
             if (i == count)
                 return;
@@ -201,8 +204,6 @@ private:
     __attribute__((noinline)) void put_unusual(C *y, std::ptrdiff_t stride, Side<C> tile,
                                                const Scalars &rows, int k) const {
         put(y, stride, tile, Op::template unusual_of<N>(rows, k));
-        Op::template repair<C>(rows, k, N::lanes, reinterpret_cast<char *>(y), stride, sizeof(C),
-                               n_);
     }
 
     const Rows &rows_;
@@ -213,24 +214,22 @@ private:
     Scaling<C> scaling_;
 };
 
-// Where ShortRows and RowGroups pay for their code. Double rows take twice as long for an element,
-// so they have less to gain, and their logarithms are computed row by row anyway.
-template <class Op, class C> constexpr bool turns_short_rows = sizeof(C) == 4 || Op::keeps;
-template <class C> constexpr bool groups_rows = sizeof(C) == 4;
-
-// One op over a batch of rows, by the way that is fastest for their length.
+// One op over a batch of rows, by the way that is fastest for their length, where that pays for its
+// code: double rows take twice as long for an element, so they have less to gain. Rows that are
+// longer than longest_grouped_row() hide the latency of their own scalars.
 template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) noexcept {
-    const bool serves = rows.length <= longest_grouped_row(PanelOp::keeps, rows.y != nullptr) &&
+    const bool serves = rows.length <= PanelOp::longest_grouped_row(rows.y != nullptr) &&
                         rows.count >= least_short_rows && rows.temperature_stride == 0 &&
                         PanelOp::template serves<C>(rows);
-    if constexpr (turns_short_rows<PanelOp, C>)
+    constexpr bool turns = PanelOp::template turns_short_rows<C>;
+    if constexpr (turns)
         if (serves && rows.length <= longest_short_row<C>) {
             const ShortRows<PanelOp, C> turned(rows);
             if (turned.served())
                 return turned.run();
         }
-    if constexpr (groups_rows<C>)
-        if (serves && rows.length > longest_short_row<C>) {
+    if constexpr (sizeof(C) == 4)
+        if (serves && (!turns || rows.length > longest_short_row<C>)) {
             using Groups = RowGroups<PanelOp, C>;
             Rows rest = rows;
             rest.count %= Groups::group;

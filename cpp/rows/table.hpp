@@ -5,6 +5,7 @@
 #include "rows/loss_gradients.hpp"
 #include "rows/weighted.hpp"
 #ifndef SOFTLANE_NO_PANELS
+#include "rows/gradient_panel.hpp"
 #include "rows/short_rows.hpp"
 #endif
 
@@ -165,7 +166,7 @@ template <class C> void each_log_sum(const Rows &rows) noexcept {
     if (rows.other)
         each_weighted_log_sum<C>(rows);
     else
-        SOFTLANE_ROWS_OF(LogSumExp, LogPanel, C)(rows);
+        SOFTLANE_ROWS_OF(LogResults, LogPanel, C)(rows);
 }
 
 constexpr KernelTable make_table(const char *isa) {
@@ -175,8 +176,8 @@ constexpr KernelTable make_table(const char *isa) {
              {each_log_sum<float>, each_log_sum<double>},
              {each_gradient<SoftmaxBackward, float>, each_gradient<SoftmaxBackward, double>},
              {each_gradient<LogSoftmaxBackward, float>, each_gradient<LogSoftmaxBackward, double>},
-             SOFTLANE_ROWS(CrossEntropy, LogPanel),
-             {each_row<CrossEntropyWithGrad, float>, each_row<CrossEntropyWithGrad, double>}},
+             SOFTLANE_ROWS(LogResults, LogPanel),
+             SOFTLANE_ROWS(CrossEntropyWithGrad, CrossEntropyWithGradPanel)},
             {SOFTLANE_PANELS(SoftmaxPanel), // likewise
              SOFTLANE_PANELS(LogPanel),
              SOFTLANE_FLOAT_PANELS(LogPanel),
