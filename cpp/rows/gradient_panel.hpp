@@ -13,7 +13,7 @@ struct CrossEntropyWithGradPanel {
     static constexpr int wanted = wants_min | wants_second;
     template <class C> static constexpr bool has_results = false;
     template <class C> static constexpr bool turns_short_rows = false;
-    static constexpr std::size_t longest_grouped_row(bool) { return 512; }
+    static constexpr std::size_t longest_grouped_row = 512;
 
     template <class C> static INLINE bool serves(const Rows &rows) {
         return *rows.temperature == 1 && rows.labels && !rows.extra && !rows.loss->weight &&

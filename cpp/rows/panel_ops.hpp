@@ -16,7 +16,7 @@ struct SoftmaxPanel {
     static constexpr int wanted = wants_min;
     template <class C> static constexpr bool has_results = false;
     template <class C> static constexpr bool turns_short_rows = true;
-    static constexpr std::size_t longest_grouped_row(bool) { return 256; }
+    static constexpr std::size_t longest_grouped_row = 256;
 
     template <class C> static INLINE bool serves(const Rows &rows) {
         return is_moderate<C>(*rows.temperature);

@@ -10,7 +10,10 @@ template <class Op, class C> class RowGroups {
     using N = Vec<C, native_lanes<C>>;
     using D = Vec<double, native_lanes<double>>;
     using V = Vec<C, sum_lanes<C>>;
+    using UsualRow = decltype(Op::template usual_row<V>(PanelScalars<C, N::lanes>(), 0));
     static constexpr int block = 16 / sizeof(C); // columns that are turned at a time
+
+    static_assert(Op::longest_grouped_row <= Sum<C>::block, "sums are not flushed");
 
 public:
     static constexpr int group = N::lanes; // rows
@@ -21,27 +24,11 @@ public:
           x_stride_(rows.x_row_stride_bytes), y_stride_(rows.y_row_stride_bytes), n_(rows.length),
           count_(count), scaling_(scaling_for(*rows.temperature, C())) {}
 
-    void run() const {
-        Group groups[2];
-        const std::size_t count = count_ / group;
-        for (std::size_t i = 0;; ++i) {
-            Group &now = groups[i % 2];
-            double size = 0;
-            const auto at = static_cast<std::ptrdiff_t>(i * group);
-            if (i < count)
-                size = look(now, i * group);
-            if (i > 0)
-                write(groups[(i + 1) % 2], (i - 1) * group);
-            if (i == count)
-                return;
-            if (scaling_.temperature == 1 && size <= exp_limit)
-                sum_up<Argument::plain>(now, x_ + at * x_stride_);
-            else
-                sum_up_far(now, x_ + at * x_stride_);
-            now.usual = Op::template finish<C>(now, now.rows, 0);
-            if (!now.usual)
-                Op::template lift<C>(now.rows, 0);
-        }
+    INLINE void run() const {
+        if (!Op::template has_results<C> || y_)
+            walk<true>();
+        else if constexpr (Op::template has_results<C>)
+            walk<false>();
     }
 
 private:
@@ -55,7 +42,7 @@ private:
         alignas(64) C extreme[wants(wants_min) ? least + 1 : 2][group][N::lanes];
         alignas(64) double high[group][D::lanes], low[sizeof(C) == 4 ? 1 : group][D::lanes];
         // A row's exponentials; a load waits for a store that is a multiple of 4096 bytes off.
-        alignas(64) C kept[Op::keeps ? group : 1][Op::longest_grouped_row(true) + 64 / sizeof(C)];
+        alignas(64) C kept[Op::keeps ? group : 1][Op::longest_grouped_row + 64 / sizeof(C)];
 
         // The sums of all rows, as LaneSums has it of a panel.
         INLINE Reals<N> total(int) const {
@@ -87,24 +74,52 @@ private:
         }
     };
 
-    template <class E> static INLINE E *row(E *of, std::ptrdiff_t stride, int r) {
-        return of + r * stride;
+    template <bool writes> __attribute__((noinline)) void walk() const {
+        Group groups[2];
+        const std::size_t count = count_ / group;
+        look(groups[0], 0);
+        for (std::size_t i = 0;; ++i) {
+            Group &now = groups[i % 2], &other = groups[(i + 1) % 2];
+            const std::size_t first = i * group, before = first - group;
+            const bool along = writes && i > 0 && i < count && other.usual;
+            if (i > 0 && !along)
+                write<writes>(other, before);
+            if (i == count)
+                return;
+            Company<writes> company{*this, i + 1 < count ? &other : nullptr, place(first + group),
+                                    along ? &other : nullptr, place(before)};
+            if (settle(now, first) <= exp_limit && scaling_.temperature == 1)
+                sum_up<Argument::plain>(now, first, company);
+            else
+                sum_up_far(now, first, company);
+            if (along)
+                Op::template complete<C>(other.rows, 0, company.last_place, true);
+            now.usual = Op::template finish<C>(now, now.rows, 0);
+            if (!now.usual)
+                Op::template lift<C>(now.rows, 0);
+        }
     }
 
-    // The range of each row; returns the largest abs(top).
-    INLINE double look(Group &to, std::size_t first) const {
+    template <class Part>
+    static INLINE void add_to(Extremes<Op::wanted, V> &extremes, const C *x, Part part) {
+        extremes.add(load<V>(x, part, -infinity<C>), load<V>(x, part, infinity<C>));
+    }
+    // The rows' extremes.
+    __attribute__((noinline)) void look(Group &to, std::size_t first) const {
         const Place<C> at = place(first);
         for (int r = 0; r < group; ++r) {
             const C *from = at.x(r, 0);
             Extremes<Op::wanted, V> extremes;
             sweep<V>(0, n_, [&](std::size_t i, auto part) INLINE_LAMBDA {
-                extremes.add(load<V>(from + i, part, -infinity<C>),
-                             load<V>(from + i, part, infinity<C>));
+                add_to(extremes, from + i, part);
             });
             store_folded(to, r, extremes);
         }
+    }
+    // What follows from them; returns the largest abs(top).
+    INLINE double settle(Group &to, std::size_t first) const {
         note_range(across(to), to.rows, 0);
-        Op::note(to.rows, at);
+        Op::note(to.rows, place(first));
         prepare<Argument::plain, C>(1, to.rows, 0);
         return settle_ranges<Op::wanted>(Panel<N, Whole>{{}, {}, n_, {}, scaling_}, to.rows);
     }
@@ -140,8 +155,39 @@ private:
         return all;
     }
 
-    template <Argument argument> INLINE void sum_up(Group &to, const char *x) const {
+    // What goes along with the exponentials of row r: that of the next group is looked at, and that
+    // of the last one written.
+    template <bool writes> struct Company {
+        const RowGroups &of;
+        Group *next; // or null
+        Place<C> next_place;
+        const Group *last; // or null
+        Place<C> last_place;
+        Extremes<Op::wanted, V> extremes{};
+        UsualRow function{};
+        int r = 0;
+
+        INLINE void begin(int row) {
+            r = row;
+            extremes = {};
+            if (writes && last)
+                function = Op::template usual_row<V>(last->rows, r);
+        }
+        template <class Part> INLINE void step(std::size_t i, Part part) {
+            if (next)
+                add_to(extremes, next_place.x(r, 0) + i, part);
+            if (writes && last)
+                write_part(*last, last_place, r, function, i, part);
+        }
+        INLINE void end() {
+            if (next)
+                store_folded(*next, r, extremes);
+        }
+    };
+    template <Argument argument, class Others>
+    INLINE void sum_up(Group &to, std::size_t first, Others &company) const {
         using Wide = Vec<C, panel_lanes<C>>;
+        const Place<C> at = place(first);
         if (argument != Argument::plain)
             prepare<argument, C>(scaling_.temperature, to.rows, 0);
         if constexpr (Op::capped) {
@@ -152,26 +198,30 @@ private:
             store(to.rows.top_exponential, exp(top));
         }
         for (int r = 0; r < group; ++r) {
-            const char *bytes = row(x, x_stride_, r);
-            const C *from = reinterpret_cast<const C *>(bytes);
-            const char *next = row(bytes, x_stride_, group);
+            const C *from = at.x(r, 0);
             const Exp<C, argument, Op::capped> exp(
                 scaling_, argument == Argument::plain ? C(0) : to.rows.origin[r], to.rows.offset[r],
                 to.rows.lowest[r], Op::capped ? to.rows.top[r] : C(0));
             Sum<C> sum;
+            company.begin(r);
             auto step = [&](auto zero, std::size_t i, auto part) INLINE_LAMBDA {
                 const auto e = exp(load<decltype(zero)>(from + i, part, -infinity<C>));
                 sum += present(e, part);
                 if constexpr (Op::keeps)
                     store(to.kept[r] + i, e);
-                for (std::size_t line = 0; line < sizeof e; line += 64)
-                    __builtin_prefetch(next + i * sizeof(C) + line, 0, 3);
             };
             const std::size_t whole = n_ - n_ % Wide::lanes;
-            sweep<Wide>(0, whole,
-                        [&](std::size_t i, auto part) INLINE_LAMBDA { step(Wide{}, i, part); });
-            sweep<V>(whole, n_,
-                     [&](std::size_t i, auto part) INLINE_LAMBDA { step(V{}, i, part); });
+            sweep<Wide>(0, whole, [&](std::size_t i, auto part) INLINE_LAMBDA {
+                step(Wide{}, i, part);
+#pragma GCC unroll 4
+                for (int k = 0; k < Wide::lanes; k += V::lanes)
+                    company.step(i + k, part);
+            });
+            sweep<V>(whole, n_, [&](std::size_t i, auto part) INLINE_LAMBDA {
+                step(V{}, i, part);
+                company.step(i, part);
+            });
+            company.end();
             if constexpr (sizeof(C) == 4) {
                 sum.flush();
                 store_sum(to, r, sum.flushed);
@@ -180,8 +230,9 @@ private:
             }
         }
     }
-    __attribute__((noinline)) void sum_up_far(Group &to, const char *x) const {
-        sum_up<Argument::far>(to, x);
+    template <class Others>
+    __attribute__((noinline)) void sum_up_far(Group &to, std::size_t first, Others &company) const {
+        sum_up<Argument::far>(to, first, company);
     }
     template <class W> static INLINE void store_sum(Group &to, int r, W w) {
         if constexpr (W::lanes == D::lanes)
@@ -201,38 +252,36 @@ private:
         }
     }
 
-    // What becomes of the rows from `first` on.
-    INLINE void write(const Group &of, std::size_t first) const {
+    // What becomes of the rows from `first` on, without company.
+    template <bool writes>
+    __attribute__((noinline)) void write(const Group &of, std::size_t first) const {
         const Place<C> at = place(first);
-        if (Op::template has_results<C> && !y_)
-            return Op::template complete<C>(of.rows, 0, at, of.usual);
-        if (of.usual)
-            for (int r = 0; r < group; ++r)
+        for (int r = 0; writes && r < group; ++r)
+            if (of.usual)
                 write_row(of, at, r, Op::template usual_row<V>(of.rows, r));
-        else
-            write_unusual(of, at);
+            else
+                write_row(of, at, r, Op::template unusual_row<V>(of.rows, r));
         Op::template complete<C>(of.rows, 0, at, of.usual);
+    }
+    template <class Function>
+    INLINE void write_row(const Group &of, const Place<C> &at, int r, Function function) const {
+        sweep<V>(0, n_, [&](std::size_t i, auto part) INLINE_LAMBDA {
+            write_part(of, at, r, function, i, part);
+        });
+    }
+    template <class Function, class Part>
+    static INLINE void write_part(const Group &of, const Place<C> &at, int r, Function function,
+                                  std::size_t i, Part part) {
+        if constexpr (Op::keeps)
+            store(at.y(r, 0) + i, function(load<V>(of.kept[r] + i)), part);
+        else
+            store(at.y(r, 0) + i, function(load<V>(at.x(r, 0) + i, part, C(0))), part);
     }
     INLINE Place<C> place(std::size_t first) const {
         const auto at = static_cast<std::ptrdiff_t>(first);
         char *const y = y_ ? y_ + at * y_stride_ : nullptr;
         return {rows_,     first,     group,    x_ + at * x_stride_, y, x_stride_,
                 y_stride_, sizeof(C), sizeof(C)};
-    }
-    __attribute__((noinline)) void write_unusual(const Group &of, const Place<C> &at) const {
-        for (int r = 0; r < group; ++r)
-            write_row(of, at, r, Op::template unusual_row<V>(of.rows, r));
-    }
-    template <class Function>
-    INLINE void write_row(const Group &of, const Place<C> &at, int r, Function function) const {
-        C *to = at.y(r, 0);
-        const C *from = at.x(r, 0);
-        sweep<V>(0, n_, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            if constexpr (Op::keeps)
-                store(to + i, function(load<V>(of.kept[r] + i)), part);
-            else
-                store(to + i, function(load<V>(from + i, part, C(0))), part);
-        });
     }
 
     const Rows &rows_;
