@@ -12,6 +12,7 @@ from collections.abc import Callable
 import ml_dtypes
 import numpy as np
 import pytest
+from families import CONFIDENT
 from helpers import DTYPES, EVERY_DTYPE, bits
 from test_guard_pages import Guarded
 from test_panels import mixed_rows, plain_rows
@@ -142,3 +143,17 @@ def test_nothing_beside_the_arrays_is_touched(dtype, case, isa):
             given = area.put(x if axis else np.ascontiguousarray(x.T), at_end)
             out = target.place(given.shape, dtype, at_end)
             assert [bits(part) for part in case(given, labels, axis, out=out)] == want
+
+
+@pytest.mark.parametrize("family", ["margins", "tied_maximum", "close_runner_up", "far_below"])
+def test_sure_rows_equal_single_rows(family, isa):
+    """Factors of the gradient from 1 down to where its low limb, and then its high one, is lost."""
+    for x, _ in CONFIDENT[family](DTYPES["float32"], np.random.default_rng(5)):
+        x = x[:1000]
+        if x.shape[1] > 60:
+            continue
+        labels = np.argmax(x, axis=1)
+        labels[::4] = 0
+        for case in CASES.values():
+            got = [bits(part) for part in case(x, labels, -1)]
+            assert got == joined(by_rows(case, x, labels)), x.shape

@@ -58,14 +58,26 @@ struct CrossEntropyWithGradPanel {
         store(rows.factor, choose(share, zero, zero, factor));
         store(rows.gradient, mul(sub(zero, rest), share));
         store_limbs(load<D>(rows.factor), rows.hi, rows.lo);
-        const D small =
-            choose(share, zero, zero, choose(factor, broadcast<D>(0x1p-100), one, zero));
-        return !any_nan(total) && rows.shallow && reduce_max(small) == 0;
+        // Products::normal, as for a single row, or of no account
+        const D depth =
+            times(sub(to_doubles(load<V>(rows.max)), to_doubles(load<V>(rows.min))), log2_e);
+        const D shallow = choose(depth, broadcast<D>(shallow_binades<C>(sums.n)), one, zero);
+        const D normal =
+            choose(share, zero, one, choose(broadcast<D>(0x1p-100), factor, shallow, zero));
+        store(rows.normal, from_doubles<V>(normal));
+        return !any_nan(total) && reduce_max(sub(one, normal)) == 0;
     }
+    // What a single row has as Products::normal keeps its limbs.
     template <class C, class Scalars> static INLINE void lift(Scalars &rows, int) {
-        using D = Doubles<Vec<C, native_lanes<C>>>;
-        store_limbs(times(load<D>(rows.factor), power_of_two(lift_bits<C>)), rows.hi, rows.lo);
-        for (int r = 0; r < native_lanes<C>; ++r)
+        using V = Vec<C, native_lanes<C>>;
+        const V normal = load<V>(rows.normal), zero = broadcast<V>(C(0));
+        const V up = broadcast<V>(static_cast<C>(power_of_two(lift_bits<C>)));
+        const V hi = mul(load<V>(rows.hi), up), lo = mul(load<V>(rows.lo), up);
+        store_limbs(times(load<Doubles<V>>(rows.factor), power_of_two(lift_bits<C>)), rows.hi,
+                    rows.lo);
+        store(rows.hi, choose(normal, zero, load<V>(rows.hi), hi));
+        store(rows.lo, choose(normal, zero, load<V>(rows.lo), lo));
+        for (int r = 0; r < V::lanes; ++r)
             rows.irregular[r] = C(is_irregular(rows, r) && rows.label[r] >= 0);
     }
     template <class V, class Scalars> static INLINE auto usual_row(const Scalars &rows, int k) {

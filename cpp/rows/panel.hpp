@@ -221,6 +221,7 @@ template <class C, int lanes> struct PanelScalars {
     alignas(64) double others[lanes]; // 1 where `top` is the second, or 0
     alignas(64) double share[lanes];  // 1 / divisor, or 0 of an ignored row
     alignas(64) double factor[lanes]; // of the exponentials
+    alignas(64) C normal[lanes];      // 1 where Products::normal writes a single row, or 0
     alignas(64) C irregular[lanes];   // 0, or 1 where the edge rules of the op decide
     bool shallow;                     // as is_shallow() has it, all rows are
 };
@@ -253,8 +254,7 @@ template <int wanted, class P> INLINE double settle_ranges(const P &panel, Scala
     if constexpr ((wanted & wants_min) != 0) { // infinite rows are irregular
         const double spread =
             static_cast<double>(reduce_max(max(sub(max_of, load<V>(rows.min)), zero)));
-        rows.shallow = spread * log2_e / panel.scaling.temperature <=
-                       (sizeof(C) == 4 ? 70 : 800) - binade(static_cast<double>(panel.n)) - 1;
+        rows.shallow = spread * log2_e / panel.scaling.temperature <= shallow_binades<C>(panel.n);
     }
     return static_cast<double>(reduce_max(max(top, sub(zero, top))));
 }

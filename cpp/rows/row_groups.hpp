@@ -37,6 +37,7 @@ private:
 
     struct Group {
         PanelScalars<C, group> rows;
+        std::size_t n;
         bool usual;
         // max, second, min, as far as they are wanted, of each row, still a register wide
         alignas(64) C extreme[wants(wants_min) ? least + 1 : 2][group][N::lanes];
@@ -118,6 +119,7 @@ private:
     }
     // What follows from them; returns the largest abs(top).
     INLINE double settle(Group &to, std::size_t first) const {
+        to.n = n_;
         note_range(across(to), to.rows, 0);
         Op::note(to.rows, place(first));
         prepare<Argument::plain, C>(1, to.rows, 0);
