@@ -38,7 +38,7 @@ struct Rows {
 
 using RowsFn = void (*)(const Rows &) noexcept;
 
-// The same of rows that lie side by side, their elements apart: false, and nothing is written,
+// The same of rows of x alone that lie side by side, their elements apart: false, and nothing is written,
 // where the rows' temperature is one that it does not serve.
 using PanelsFn = bool (*)(const Rows &) noexcept;
 

@@ -97,7 +97,7 @@ Plan make_plan(const Problem &given) {
     const Loop &rows = p.outer[p.outer_count - 1];
     const bool in_place = same && !swapped && !p.where && p.inner_count == 1;
     plan.panels = !plan.direct && rows.extent >= (in_place ? least_panel_rows : least_tile_rows) &&
-                  rows.stride[temperature_stream] == 0 &&
+                  rows.stride[temperature_stream] == 0 && !p.array[other_stream].data &&
                   (in_place || plan.length <= largest_scratch_elements);
     for (int k = 0; k < array_count; ++k)
         if (p.array[k].data)

@@ -161,8 +161,11 @@ struct PanelTiles {
             mask(to, where, rows, n, computed, minus_infinity[static_cast<int>(computed)]);
         });
         const auto pitch = static_cast<std::ptrdiff_t>(plan.panel_rows * element());
-        if (!call_panels(plan, table, at, rows, n, {{tile, pitch}, {}, {tile, pitch}}, scratch))
+        const Lines packed = {tile, pitch}, result = y.data ? packed : Lines{};
+        if (!call_panels(plan, table, at, rows, n, {packed, {}, result}, scratch))
             return false;
+        if (!y.data)
+            return true;
         each_element(y_stream, at, [&](char *from, char *to, const char *where) {
             char *result = y.swapped ? run : to;
             convert(from, computed, result, y.dtype, n);

@@ -240,8 +240,7 @@ template <class R> INLINE bool is_shallow(const R &row) {
     const double depth = // in binades
         (static_cast<double>(row.range.max) - static_cast<double>(row.range.min)) * log2_e /
         row.scaling.temperature;
-    return depth <=
-           (sizeof(typename R::C) == 4 ? 70 : 800) - binade(static_cast<double>(row.n)) - 1;
+    return depth <= shallow_binades<typename R::C>(row.n);
 }
 
 // (a - b) / T, where the temperature is given as for the reduction of a row's elements.

@@ -48,12 +48,12 @@ struct CrossEntropyWithGrad {
         const bool confident = loss.spread && !others && !alone &&
                                high(loss.distance(static_cast<double>(row.range.second))) > 3;
         if (confident) {
-            Row<CrossEntropy, C> apart{};
+            Row<LogResults, C> apart{};
             apart.x = row.x;
             apart.n = row.n;
             apart.scaling = row.scaling;
             apart.range = row.range;
-            excess = excess_apart(apart);
+            excess = log_reduce(apart).excess;
         }
         const Stats<C> sum =
             reduce<true>(row, others ? row.range.second : row.range.max, keep_in(row.kept));
@@ -102,11 +102,16 @@ struct CrossEntropyWithGrad {
             store_one(row.y + stats.label, stats.target, stats.target_lift);
     }
 
-private:
-    template <class R>
-    static __attribute__((noinline)) Excess<typename R::C> excess_apart(const R &row) {
-        return log_reduce(row).excess;
+    // Exponentials of what was below the range, -inf among it, are not quite 0, but at most this.
+    template <class C>
+    static constexpr C least_kept =
+        static_cast<C>(1.0625 * ExpConstants<C>::scale * ExpKernel<C>::least);
+    template <class V> static INLINE V without_least(V e) {
+        using C = typename V::Scalar;
+        return zero_where_at_most(e, e, broadcast<V>(least_kept<C>));
     }
+
+private:
     template <class R> static INLINE bool is_spread(const R &row) { // over all classes
         return row.other || row.rows->loss->smoothing != 0;
     }
@@ -145,7 +150,7 @@ private:
         stats.unit_lift = -2 * binade(static_cast<double>(by.factor));
         Real<C> z = 0.0; // the z-loss' share of V
         if (options.z_loss != 0)
-            z = Real<C>(2 * options.z_loss * high(LogSumExp::log_sum(row, excess)) *
+            z = Real<C>(2 * options.z_loss * high(log_sum_exp(row, excess)) *
                         (options.divisor / options.z_divisor));
         const Real<C> v = Real<C>(loss.weight) + loss.sums.weight + z;
         Real<C> p = 0.0, rest = 0.0; // of the label, of the others
@@ -184,15 +189,6 @@ private:
                                           options.weight[loss.label]);
         }
         stats.target = high(target * over);
-    }
-
-    // Exponentials of what was below the range, -inf among it, are not quite 0, but at most this.
-    template <class C>
-    static constexpr C least_kept =
-        static_cast<C>(1.0625 * ExpConstants<C>::scale * ExpKernel<C>::least);
-    template <class V> static INLINE V without_least(V e) {
-        using C = typename V::Scalar;
-        return zero_where_at_most(e, e, broadcast<V>(least_kept<C>));
     }
 
     template <Products products, class R>

@@ -48,6 +48,15 @@ __attribute__((noinline)) Scored<C> scored(const C *x, const C *probabilities,
     return {weight.total(), distance.total(), reduce_max(largest)};
 }
 
+// The loss of a hard label alone, of a float row: what Loss makes of it.
+INLINE double label_loss(double weight, double distance, double log) {
+    const double loss = weight != 0 ? 0.0 + weight * (distance + log) : 0;
+    if (loss - loss == 0)
+        return loss;
+    const double plain = weight * distance;
+    return plain != plain ? not_a_number<double> : plain;
+}
+
 // The loss of one row.
 template <class R> struct Loss {
     using C = typename R::C;
@@ -96,7 +105,7 @@ template <class R> struct Loss {
         else
             *row.result() = far;
         if (double *extra = row.extra()) {
-            const double lse = high(LogSumExp::log_sum(row, excess));
+            const double lse = high(log_sum_exp(row, excess));
             *extra = options.z_loss * lse * lse;
         }
     }
@@ -116,10 +125,22 @@ private:
     }
 };
 
-struct CrossEntropy : WritesNothing {
+// Ops that write no row, but one number for each: cross_entropy, whose rows have LossOptions, and
+// logsumexp.
+struct LogResults {
     static constexpr int wanted = wants_second;
+    static constexpr bool writes = false, keeps = false;
+    template <class C> struct Function {
+        using Scalar = C;
+        template <class V> INLINE V operator()(V v) const { return v; }
+    };
     struct Nothing {};
+
     template <class R> static INLINE Nothing reduction(const R &row) {
+        if (!row.rows->loss) {
+            store_log_sum_exp(row, log_reduce(row));
+            return {};
+        }
         const Loss<R> loss(row);
         if (loss.ignored) {
             loss.store(0);
@@ -133,6 +154,8 @@ struct CrossEntropy : WritesNothing {
             loss.store(not_a_number<double>);
         return {};
     }
+    template <class R, class B> static INLINE void plan(const R &, Nothing, B &) {}
+    template <class R> static INLINE void write(const R &, Nothing, bool) {}
 };
 
 } // namespace

@@ -18,17 +18,6 @@ struct KeepNothing {
     template <class... Seen> INLINE void operator()(Seen...) const {}
 };
 
-// Of an op that writes no row.
-struct WritesNothing {
-    static constexpr bool writes = false, keeps = false;
-    template <class C> struct Function {
-        using Scalar = C;
-        template <class V> INLINE V operator()(V v) const { return v; }
-    };
-    template <class R, class S, class B> static INLINE void plan(const R &, const S &, B &) {}
-    template <class R, class S> static INLINE void write(const R &, const S &, bool) {}
-};
-
 // y = e / sum. A row with NaN, +inf or nothing but -inf is NaN.
 struct Softmax {
     static constexpr int wanted = wants_min;
@@ -104,7 +93,7 @@ template <class C> struct LogStats {
     bool regular = false;
     Excess<C> excess;
 };
-template <class R> INLINE LogStats<typename R::C> log_reduce(const R &row) {
+template <class R> __attribute__((noinline)) LogStats<typename R::C> log_reduce(const R &row) {
     using C = typename R::C;
     const bool has_second = row.range.second > -infinity<C> && row.range.max < infinity<C>;
     const Stats<C> stats =
@@ -190,17 +179,20 @@ private:
     }
 };
 
+template <class C> INLINE const C *stepped(const C *x, std::ptrdiff_t bytes) {
+    return reinterpret_cast<const C *>(reinterpret_cast<const char *>(x) + bytes);
+}
+
 // The logarithm of a row that has none of a number: NaN wins over +inf, and that over -inf.
-template <class R> __attribute__((noinline)) double irregular_log(const R &row) {
-    using V = Vec<typename R::C, sum_lanes<typename R::C>>;
+template <class C>
+__attribute__((noinline)) double irregular_log(const C *x, std::size_t n, C max,
+                                               std::ptrdiff_t stride = sizeof(C)) {
     bool nan = false;
-    sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-        typename R::C lane[V::lanes];
-        store(lane, load<V>(row.x + i, part, 0));
-        for (auto v : lane)
-            nan |= v != v;
-    });
-    return nan ? not_a_number<double> : static_cast<double>(row.range.max);
+    for (std::size_t i = 0; i < n; ++i, x = stepped(x, stride)) {
+        const double v = load_one(x);
+        nan |= v != v;
+    }
+    return nan ? not_a_number<double> : static_cast<double>(max);
 }
 
 // Also where the mode takes a subnormal number for 0.
@@ -215,13 +207,14 @@ INLINE double widened(float v) {
 
 // The largest of a row of numbers. In the kernels' mode comparisons may take a subnormal number for
 // 0, and return that; by their bits, as integers, they do not.
-template <class C> __attribute__((noinline)) double largest_by_bits(const C *x, std::size_t n) {
+template <class C>
+__attribute__((noinline)) double largest_by_bits(const C *x, std::size_t n, std::ptrdiff_t stride) {
     using Bits = decltype(bits_of(C()));
     constexpr Bits sign = Bits(1) << (8 * sizeof(C) - 1);
     Bits largest = 0;
-    for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t i = 0; i < n; ++i, x = stepped(x, stride)) {
         Bits bits;
-        __builtin_memcpy(&bits, x + i, sizeof bits);
+        __builtin_memcpy(&bits, x, sizeof bits);
         bits = (bits & sign) != 0 ? ~bits : bits | sign; // in the order of the numbers
         largest = bits > largest ? bits : largest;
     }
@@ -230,45 +223,42 @@ template <class C> __attribute__((noinline)) double largest_by_bits(const C *x, 
     __builtin_memcpy(&value, &largest, sizeof value);
     return widened(value);
 }
-template <class R> INLINE double row_max(const R &row) {
-    using C = typename R::C;
-    const double max = static_cast<double>(row.range.max);
+template <class C>
+INLINE double row_max(C found, const C *x, std::size_t n, std::ptrdiff_t stride = sizeof(C)) {
+    const double max = static_cast<double>(found);
     constexpr double least_normal = sizeof(C) == 4 ? 0x1p-126 : 0x1p-1022;
-    return magnitude(max) >= least_normal ? max : largest_by_bits(row.x, row.n);
+    return magnitude(max) >= least_normal ? max : largest_by_bits(x, n, stride);
 }
 
-// log(sum exp(x)); with factors: rows/weighted.hpp.
-struct LogSumExp : WritesNothing {
-    static constexpr int wanted = wants_second;
-    struct Nothing {};
-    template <class R> static INLINE Nothing reduction(const R &row) {
-        using C = typename R::C;
-        const LogStats<C> stats = log_reduce(row);
-        const bool sure = stats.regular && high(stats.excess.log) == 0; // nothing is added
-        const double log = sure            ? row_max(row)
-                           : stats.regular ? high(log_sum(row, stats.excess))
-                                           : irregular_log(row);
-        *row.result() = log;
-        if (stats.excess.lift && row.range.max == 0)
-            store_one(row.result(), high(stats.excess.log), stats.excess.lift);
-        if (double *extra = row.extra()) // the sign
-            *extra = log != log ? log : log > -infinity<double> ? 1 : 0;
-        return {};
-    }
+INLINE double sign_of_log_sum(double log) { // or NaN
+    return log != log ? log : log > -infinity<double> ? 1 : 0;
+}
 
-    // logsumexp(x / T)
-    template <class R>
-    static INLINE Real<typename R::C> log_sum(const R &row, const Excess<typename R::C> &excess) {
-        using C = typename R::C;
-        Careful<C> by;
-        by.temperature = row.scaling.temperature;
-        const double max = row_max(row);
-        const Real<C> whole = by.temperature == 1 ? Real<C>(max) : quotient<C>(max, 0, by);
-        if (!(magnitude(high(whole)) < infinity<double>))
-            return whole;
-        return whole + excess.log * Real<C>(power_of_two(-excess.lift));
-    }
-};
+// log(sum exp(x / T))
+template <class R>
+INLINE Real<typename R::C> log_sum_exp(const R &row, const Excess<typename R::C> &excess) {
+    using C = typename R::C;
+    Careful<C> by;
+    by.temperature = row.scaling.temperature;
+    const double max = row_max(row.range.max, row.x, row.n);
+    const Real<C> whole = by.temperature == 1 ? Real<C>(max) : quotient<C>(max, 0, by);
+    if (!(magnitude(high(whole)) < infinity<double>))
+        return whole;
+    return whole + excess.log * Real<C>(power_of_two(-excess.lift));
+}
+// The same as a result; with factors: rows/weighted.hpp.
+template <class R>
+INLINE void store_log_sum_exp(const R &row, const LogStats<typename R::C> &stats) {
+    const bool sure = stats.regular && high(stats.excess.log) == 0; // nothing is added
+    const double log = sure            ? row_max(row.range.max, row.x, row.n)
+                       : stats.regular ? high(log_sum_exp(row, stats.excess))
+                                       : irregular_log(row.x, row.n, row.range.max);
+    *row.result() = log;
+    if (stats.excess.lift && row.range.max == 0)
+        store_one(row.result(), high(stats.excess.log), stats.excess.lift);
+    if (double *extra = row.extra())
+        *extra = sign_of_log_sum(log);
+}
 
 } // namespace
 } // namespace softlane::SOFTLANE_ISA

@@ -22,7 +22,9 @@ template <class E> struct Side {
         return const_cast<E *>(
             reinterpret_cast<const E *>(base + static_cast<std::ptrdiff_t>(i) * stride_bytes));
     }
-    INLINE Side right(std::ptrdiff_t lanes) const { return {data + lanes, stride_bytes}; }
+    INLINE Side right(std::ptrdiff_t lanes) const {
+        return {data ? data + lanes : nullptr, stride_bytes};
+    }
 };
 
 // `part`: Whole, or a Tail where fewer rows than lanes are left.
@@ -35,6 +37,27 @@ template <class V_, class Part_> struct Panel {
     std::size_t n;
     Part part;
     Scaling<C> scaling;
+};
+
+// Where rows lie whose scalars are in lanes: `count` of a batch, from `first` on.
+template <class C> struct Place {
+    const Rows &batch;
+    std::size_t first;
+    int count;
+    const char *x_data;
+    char *y_data; // or null
+    std::ptrdiff_t x_row_bytes, y_row_bytes, x_element_bytes, y_element_bytes;
+
+    INLINE std::ptrdiff_t index(int r) const { // of results, labels
+        return (static_cast<std::ptrdiff_t>(first) + r) * batch.row_stride;
+    }
+    INLINE std::int64_t label(int r) const { return batch.labels[index(r)]; }
+    INLINE const C *x(int r, std::ptrdiff_t i) const {
+        return reinterpret_cast<const C *>(x_data + r * x_row_bytes + i * x_element_bytes);
+    }
+    INLINE C *y(int r, std::ptrdiff_t i) const {
+        return reinterpret_cast<C *>(y_data + r * y_row_bytes + i * y_element_bytes);
+    }
 };
 
 constexpr bool is_whole(Whole) { return true; }
@@ -188,11 +211,23 @@ template <class C, int lanes> struct PanelScalars {
     alignas(64) C shift[lanes], origin[lanes], offset[lanes], lowest[lanes]; // of Exp
     alignas(64) C top_exponential[lanes];
     alignas(64) C hi[lanes], lo[lanes]; // softmax: of the factor
-    alignas(64) C log[lanes];           // log_softmax: what is subtracted, and what is too small
-    alignas(64) double sum_high[lanes], sum_low[lanes], tiny[lanes]; // for a float
-    alignas(64) C irregular[lanes]; // 0, or 1 where the edge rules of the op decide
-    bool shallow;                   // as is_shallow() has it, all rows are
+    alignas(64) C log[lanes];           // log_softmax: what is subtracted
+    alignas(64) double sum_high[lanes], sum_low[lanes];
+    alignas(64) double odds[lanes], excess[lanes]; // as in Excess; the latter is its logarithm
+    // of a loss with its gradient:
+    std::int64_t label[lanes];
+    C target[lanes];                  // x of the label
+    double gradient[lanes];           // of the label's class
+    alignas(64) double others[lanes]; // 1 where `top` is the second, or 0
+    alignas(64) double share[lanes];  // 1 / divisor, or 0 of an ignored row
+    alignas(64) double factor[lanes]; // of the exponentials
+    alignas(64) C normal[lanes];      // 1 where Products::normal writes a single row, or 0
+    alignas(64) C irregular[lanes];   // 0, or 1 where the edge rules of the op decide
+    bool shallow;                     // as is_shallow() has it, all rows are
 };
+template <class Scalars> INLINE bool is_irregular(const Scalars &rows, int r) {
+    return rows.sum_high[r] != rows.sum_high[r];
+}
 template <class P> using ScalarsOf = PanelScalars<typename P::C, P::V::lanes>;
 
 // Of the rows from k on.
@@ -215,12 +250,11 @@ INLINE void note_range(const Extremes<wanted, V> &extremes, Scalars &rows, int k
 template <int wanted, class P> INLINE double settle_ranges(const P &panel, ScalarsOf<P> &rows) {
     using C = typename P::C;
     using V = typename P::V;
-    const V zero = broadcast<V>(C(0)), top = load<V>(rows.top);
+    const V zero = broadcast<V>(C(0)), top = load<V>(rows.top), max_of = load<V>(rows.max);
     if constexpr ((wanted & wants_min) != 0) { // infinite rows are irregular
         const double spread =
-            static_cast<double>(reduce_max(max(sub(top, load<V>(rows.min)), zero)));
-        rows.shallow = spread * log2_e / panel.scaling.temperature <=
-                       (sizeof(C) == 4 ? 70 : 800) - binade(static_cast<double>(panel.n)) - 1;
+            static_cast<double>(reduce_max(max(sub(max_of, load<V>(rows.min)), zero)));
+        rows.shallow = spread * log2_e / panel.scaling.temperature <= shallow_binades<C>(panel.n);
     }
     return static_cast<double>(reduce_max(max(top, sub(zero, top))));
 }

@@ -1,22 +1,27 @@
 // The operations over panels, and the walk over all rows that lie side by side: while one panel is
 // reduced, the next one is brought into the cache and the one before is written.
 #pragma once
-#include "rows/ops.hpp"
-#include "rows/panel.hpp"
+#include "rows/log_panel.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-// What an op does with a panel once the sums of its rows are known. finish(), for a register's rows
-// from k on, returns whether usual_of() makes their results from what is kept of them: their
-// exponentials, or the elements themselves. Otherwise, and of any rows after lift(), that is
-// unusual_of(), and then repair().
+// What an op does with rows whose scalars lie in lanes: note() once their range is known; finish(),
+// for a register's rows from k on, once their sums are; it returns whether usual_of() makes their
+// results from what is kept of them: their exponentials, or the elements themselves. Otherwise, and
+// of any rows after lift(), that is unusual_of(). At last complete() does what is not the same of
+// all elements. An op that `has_results` may be without a y.
 struct SoftmaxPanel {
     static constexpr bool keeps = true, capped = false;
     static constexpr int wanted = wants_min;
+    template <class C> static constexpr bool has_results = false;
+    template <class C> static constexpr bool turns_short_rows = true;
+    static constexpr std::size_t longest_grouped_row = 256;
 
-    template <class C> static INLINE bool serves(double t) { return is_moderate<C>(t); }
-
+    template <class C> static INLINE bool serves(const Rows &rows) {
+        return is_moderate<C>(*rows.temperature);
+    }
+    template <class C, class Scalars> static INLINE void note(Scalars &, const Place<C> &) {}
     template <class C, class Sums, class Scalars>
     static INLINE bool finish(const Sums &sums, Scalars &rows, int k) {
         return invert<C>(sums, rows, k) && rows.shallow;
@@ -40,8 +45,7 @@ struct SoftmaxPanel {
         return Unusual<V>{usual_row<V>(rows, k), broadcast<V>(rows.irregular[k])};
     }
     template <class C, class Scalars>
-    static INLINE void repair(const Scalars &, int, int, char *, std::ptrdiff_t, std::ptrdiff_t,
-                              std::size_t) {}
+    static INLINE void complete(const Scalars &, int, const Place<C> &, bool) {}
 
 private:
     template <class V> struct Usual {
@@ -57,135 +61,6 @@ private:
                           broadcast<V>(not_a_number<C>));
         }
     };
-};
-
-// For temperatures of 1.
-struct LogSoftmaxPanel {
-    static constexpr bool keeps = false, capped = true;
-    static constexpr int wanted = wants_second;
-
-    template <class C> static INLINE bool serves(double t) { return t == 1; }
-
-    template <class C, class Sums, class Scalars>
-    static INLINE bool finish(const Sums &sums, Scalars &rows, int k) {
-        using V = Vec<C, native_lanes<C>>;
-        const Reals<V> sum = sums.total(k);
-        store_sums(sum, rows, k);
-        bool tiny;
-        if constexpr (sizeof(C) == 4)
-            tiny = logarithms(rows, k, V::lanes);
-        else
-            tiny = logarithms_of_doubles(rows, k, V::lanes);
-        return !tiny && !any_nan(highs(sum));
-    }
-    template <class C, class Scalars> static INLINE void lift(Scalars &rows, int k) {
-        for (int r = k; r < k + native_lanes<C>; ++r)
-            rows.irregular[r] = C(rows.sum_high[r] != rows.sum_high[r]);
-    }
-    template <class V, class Scalars> static INLINE auto usual_of(const Scalars &rows, int k) {
-        return Usual<V>{load<V>(rows.max + k), load<V>(rows.log + k)};
-    }
-    template <class V, class Scalars> static INLINE auto unusual_of(const Scalars &rows, int k) {
-        return Unusual<V>{usual_of<V>(rows, k), load<V>(rows.irregular + k)};
-    }
-    // Logarithms too small for the others are those of the maximum alone.
-    template <class C, class Scalars>
-    static INLINE void repair(const Scalars &rows, int k, int count, char *y,
-                              std::ptrdiff_t row_stride, std::ptrdiff_t stride, std::size_t n) {
-        for (int r = k; r < k + count; ++r, y += row_stride) {
-            if (rows.tiny[r] == 0 || rows.irregular[r] != 0)
-                continue;
-            std::size_t i = 0;
-            const auto at = [&] {
-                return reinterpret_cast<C *>(y + static_cast<std::ptrdiff_t>(i) * stride);
-            };
-            while (i + 1 < n && load_one(at()) != 0)
-                ++i;
-            const bool lifted = sizeof(C) == 8 && gap(rows, r) > 400;
-            store_one(at(), -rows.tiny[r], lifted ? 800 : 0);
-        }
-    }
-
-private:
-    struct Lane { // a row, as excess() wants it
-        using C = double;
-        Range<double> range;
-    };
-    template <class V> struct Usual {
-        V max, log;
-        INLINE V operator()(V x) const { return sub(sub(x, max), log); }
-    };
-    template <class V> struct Unusual {
-        Usual<V> difference;
-        V irregular;
-        INLINE V operator()(V x) const {
-            using C = typename V::Scalar;
-            return choose(irregular, broadcast<V>(C(0)), difference(x),
-                          broadcast<V>(not_a_number<C>));
-        }
-    };
-    template <int N, class Scalars>
-    static INLINE void store_sums(Vec<double, N> sum, Scalars &rows, int k) {
-        store(rows.sum_high + k, sum);
-    }
-    template <class V, class Scalars>
-    static INLINE void store_sums(Pairs<V> sum, Scalars &rows, int k) {
-        store(rows.sum_high + k, sum.high);
-        store(rows.sum_low + k, sum.low);
-    }
-    template <class Scalars> static INLINE double gap(const Scalars &rows, int r) {
-        return static_cast<double>(rows.max[r]) - static_cast<double>(rows.top[r]);
-    }
-    // excess() of float rows without a branch, in loops that the compiler vectorises. Whether any
-    // is tiny.
-    template <class Scalars>
-    static __attribute__((noinline)) bool logarithms(Scalars &rows, int k, int) {
-        constexpr int lanes = native_lanes<float>;
-        constexpr DoubleDouble scale{ExpConstants<float>::scale, ExpConstants<float>::scale_low};
-        constexpr double inverse =
-            reciprocal(scale).high * (1 / static_cast<double>(1ull << ExpKernel<float>::bias));
-        using V = Vec<float, lanes>;
-        using D = Doubles<V>;
-        const auto doubles = [=](const float *of) INLINE_LAMBDA { return load_doubles<D>(of + k); };
-        const D zero = broadcast<D>(0), most = broadcast<D>(150);
-        const D max = doubles(rows.max), second = doubles(rows.second);
-        const D gap = choose(second, broadcast<D>(-infinity<double>),
-                             broadcast<D>(infinity<double>), sub(max, doubles(rows.top)));
-        double z[lanes], shift[lanes], e[lanes], w[lanes], log[lanes];
-        store(z, choose(gap, most, sub(max, doubles(rows.origin)), zero));
-        store(shift, choose(gap, most, doubles(rows.shift), zero));
-        for (int r = 0; r < lanes; ++r)
-            e[r] = exp_of_minus<float>(z[r], static_cast<int>(shift[r]));
-        const D others = sub(load<D>(rows.sum_high + k), doubles(rows.top_exponential));
-        store(w, mul(times(others, inverse), load<D>(e)));
-        for (int r = 0; r < lanes; ++r)
-            log[r] = log1p<float>(w[r]);
-        const D all = choose(gap, most, load<D>(log), zero), least = broadcast<D>(0x1p-100);
-        const D tiny = choose(least, all, zero, all);
-        store(rows.log + k, narrow(choose(least, all, all, zero)));
-        store(rows.tiny + k, tiny);
-        return reduce_max(tiny) > 0;
-    }
-    template <class Scalars>
-    static __attribute__((noinline)) bool logarithms_of_doubles(Scalars &rows, int k, int lanes) {
-        bool any = false;
-        for (int r = k; r < k + lanes; ++r) {
-            Stats<double> stats;
-            stats.shift = rows.shift[r];
-            stats.sum = {rows.sum_high[r], rows.sum_low[r]};
-            stats.top = rows.top[r];
-            stats.top_exponential = rows.top_exponential[r];
-            stats.careful.origin = rows.origin[r];
-            rows.log[r] = rows.tiny[r] = 0;
-            if (stats.sum.high != stats.sum.high)
-                continue;
-            const Excess<double> of = excess(Lane{{rows.max[r], rows.second[r], 0}}, stats);
-            const bool tiny = of.lift != 0 || high(of.log) < 0x1p-900;
-            (tiny ? rows.tiny : rows.log)[r] = high(of.log);
-            any |= rows.tiny[r] != 0;
-        }
-        return any;
-    }
 };
 
 // Nothing goes along with the exponentials.
@@ -233,7 +108,7 @@ template <class Op, class C> class PanelWalk {
 
 public:
     INLINE PanelWalk(const Rows &rows)
-        : x_{static_cast<const C *>(rows.x), rows.x_stride_bytes},
+        : rows_(rows), x_{static_cast<const C *>(rows.x), rows.x_stride_bytes},
           y_{static_cast<C *>(rows.y), rows.y_stride_bytes},
           scratch_(static_cast<C *>(rows.scratch)), n_(rows.length), count_(rows.count),
           scaling_(scaling_for(*rows.temperature, C())), head_(0), streams_(false) {
@@ -326,8 +201,11 @@ private:
                 prepare<Argument::plain, C>(1, now, k);
             reduce<Op>(panel, now, sums, company, size);
             pending = finish<Op, P>(sums, now);
-            if (!pending)
-                write_unusual(panel.x, y_.right(column), now, Wide::lanes, Whole{});
+            if (Op::template has_results<C> && !y_.data) {
+                complete(now, column, Wide::lanes, pending);
+                pending = false;
+            } else if (!pending)
+                write_unusual(panel.x, y_.right(column), now, column, Wide::lanes, Whole{});
             else if (i + 1 == panels)
                 write_usual(panel.x, y_.right(column), now, Whole{});
         }
@@ -343,10 +221,25 @@ private:
         ranges<Op::wanted>(panel, rows);
         reduce_far<Op>(panel, rows, sums);
         const Side<const C> from = Op::keeps ? Side<const C>{y.data, y.stride_bytes} : panel.x;
-        if (finish<Op, P>(sums, rows))
+        const bool usual = finish<Op, P>(sums, rows);
+        const int rows_left = static_cast<int>(count);
+        if (Op::template has_results<C> && !y.data)
+            complete(rows, column, rows_left, usual);
+        else if (usual)
             write_usual(from, y, rows, panel.part);
         else
-            write_unusual(from, y, rows, static_cast<int>(count), panel.part);
+            write_unusual(from, y, rows, column, rows_left, panel.part);
+    }
+    template <class Of>
+    INLINE void complete(const Of &of, std::ptrdiff_t first, int count, bool usual) const {
+        const auto of_x = x_.right(first);
+        const auto of_y = y_.right(first);
+        Op::template complete<C>(of, 0,
+                                 {rows_, static_cast<std::size_t>(first), count,
+                                  reinterpret_cast<const char *>(of_x.data),
+                                  reinterpret_cast<char *>(of_y.data), sizeof(C), sizeof(C),
+                                  of_x.stride_bytes, of_y.stride_bytes},
+                                 usual);
     }
     template <int lanes, class Part>
     INLINE void write_usual(Side<const C> from, Side<C> to, const PanelScalars<C, lanes> &of,
@@ -358,16 +251,16 @@ private:
     }
     template <int lanes, class Part>
     __attribute__((noinline)) void write_unusual(Side<const C> from, Side<C> to,
-                                                 const PanelScalars<C, lanes> &of, int count,
-                                                 Part part) const {
+                                                 const PanelScalars<C, lanes> &of,
+                                                 std::ptrdiff_t first, int count, Part part) const {
         using V = Vec<C, lanes>;
         const auto result = Op::template unusual_of<V>(of, 0);
         for (std::size_t i = 0; i < n_; ++i)
             store(to.at(i), result(load<V>(from.at(i), part, C(0))), part);
-        Op::template repair<C>(of, 0, count, reinterpret_cast<char *>(to.data), sizeof(C),
-                               to.stride_bytes, n_);
+        complete(of, first, count, false);
     }
 
+    const Rows &rows_;
     Side<const C> x_;
     Side<C> y_;
     C *scratch_; // of two panels, or null
@@ -379,7 +272,7 @@ private:
 
 // One op over rows that lie side by side.
 template <class Op, class C> bool each_panel(const Rows &rows) noexcept {
-    if (!Op::template serves<C>(*rows.temperature))
+    if (!Op::template serves<C>(rows))
         return false;
     PanelWalk<Op, C>(rows).run();
     if (rows.stream)

@@ -49,6 +49,12 @@ INLINE Range<typename V::Scalar> range_of(const Extremes<wanted, V> &of) {
     return range;
 }
 
+// A row of n elements is shallow if they span no more than this: no probability is then as small as
+// 2^-70 (doubles: 2^-800).
+template <class C> INLINE int shallow_binades(std::size_t n) {
+    return (sizeof(C) == 4 ? 70 : 800) - binade(static_cast<double>(n)) - 1;
+}
+
 // NaN is passed over, so an all-NaN row gives -inf and +inf.
 template <int wanted, class C> INLINE Range<C> row_range(const C *x, std::size_t n) {
     using V = Vec<C, 4 * sum_lanes<C>>; // four at a time: max has a latency of four cycles

@@ -6,55 +6,44 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-// Longer rows hide the latency of their own scalars.
-constexpr std::size_t longest_grouped_row = 256;
-
 template <class Op, class C> class RowGroups {
     using N = Vec<C, native_lanes<C>>;
     using D = Vec<double, native_lanes<double>>;
     using V = Vec<C, sum_lanes<C>>;
+    using UsualRow = decltype(Op::template usual_row<V>(PanelScalars<C, N::lanes>(), 0));
     static constexpr int block = 16 / sizeof(C); // columns that are turned at a time
+
+    static_assert(Op::longest_grouped_row <= Sum<C>::block, "sums are not flushed");
 
 public:
     static constexpr int group = N::lanes; // rows
 
     // `count` is a multiple of `group`.
     INLINE RowGroups(const Rows &rows, std::size_t count)
-        : x_(static_cast<const char *>(rows.x)), y_(static_cast<char *>(rows.y)),
+        : rows_(rows), x_(static_cast<const char *>(rows.x)), y_(static_cast<char *>(rows.y)),
           x_stride_(rows.x_row_stride_bytes), y_stride_(rows.y_row_stride_bytes), n_(rows.length),
           count_(count), scaling_(scaling_for(*rows.temperature, C())) {}
 
-    void run() const {
-        Group groups[2];
-        const std::size_t count = count_ / group;
-        for (std::size_t i = 0;; ++i) {
-            Group &now = groups[i % 2];
-            double size = 0;
-            const auto at = static_cast<std::ptrdiff_t>(i * group);
-            if (i < count)
-                size = look(now, x_ + at * x_stride_);
-            if (i > 0)
-                write(groups[(i + 1) % 2], y_ + (at - group) * y_stride_);
-            if (i == count)
-                return;
-            if (scaling_.temperature == 1 && size <= exp_limit)
-                sum_up<Argument::plain>(now, x_ + at * x_stride_);
-            else
-                sum_up_far(now, x_ + at * x_stride_);
-            now.usual = Op::template finish<C>(now, now.rows, 0);
-            if (!now.usual)
-                Op::template lift<C>(now.rows, 0);
-        }
+    INLINE void run() const {
+        if (!Op::template has_results<C> || y_)
+            walk<true>();
+        else if constexpr (Op::template has_results<C>)
+            walk<false>();
     }
 
 private:
+    static constexpr bool wants(int what) { return (Op::wanted & what) != 0; }
+    static constexpr int least = wants(wants_second) ? 2 : 1;
+
     struct Group {
         PanelScalars<C, group> rows;
+        std::size_t n;
         bool usual;
-        alignas(64) C extreme[2][group][N::lanes]; // of each row, still a register wide
+        // max, second, min, as far as they are wanted, of each row, still a register wide
+        alignas(64) C extreme[wants(wants_min) ? least + 1 : 2][group][N::lanes];
         alignas(64) double high[group][D::lanes], low[sizeof(C) == 4 ? 1 : group][D::lanes];
         // A row's exponentials; a load waits for a store that is a multiple of 4096 bytes off.
-        alignas(64) C kept[group][longest_grouped_row + 64 / sizeof(C)];
+        alignas(64) C kept[Op::keeps ? group : 1][Op::longest_grouped_row + 64 / sizeof(C)];
 
         // The sums of all rows, as LaneSums has it of a panel.
         INLINE Reals<N> total(int) const {
@@ -86,77 +75,155 @@ private:
         }
     };
 
-    template <class E> static INLINE E *row(E *of, std::ptrdiff_t stride, int r) {
-        return of + r * stride;
+    template <bool writes> __attribute__((noinline)) void walk() const {
+        Group groups[2];
+        const std::size_t count = count_ / group;
+        look(groups[0], 0);
+        for (std::size_t i = 0;; ++i) {
+            Group &now = groups[i % 2], &other = groups[(i + 1) % 2];
+            const std::size_t first = i * group, before = first - group;
+            const bool along = writes && i > 0 && i < count && other.usual;
+            if (i > 0 && !along)
+                write<writes>(other, before);
+            if (i == count)
+                return;
+            Company<writes> company{*this, i + 1 < count ? &other : nullptr, place(first + group),
+                                    along ? &other : nullptr, place(before)};
+            if (settle(now, first) <= exp_limit && scaling_.temperature == 1)
+                sum_up<Argument::plain>(now, first, company);
+            else
+                sum_up_far(now, first, company);
+            if (along)
+                Op::template complete<C>(other.rows, 0, company.last_place, true);
+            now.usual = Op::template finish<C>(now, now.rows, 0);
+            if (!now.usual)
+                Op::template lift<C>(now.rows, 0);
+        }
     }
 
-    // The largest and smallest of each row; returns the largest abs(max).
-    INLINE double look(Group &to, const char *x) const {
+    template <class Part>
+    static INLINE void add_to(Extremes<Op::wanted, V> &extremes, const C *x, Part part) {
+        extremes.add(load<V>(x, part, -infinity<C>), load<V>(x, part, infinity<C>));
+    }
+    // The rows' extremes.
+    __attribute__((noinline)) void look(Group &to, std::size_t first) const {
+        const Place<C> at = place(first);
         for (int r = 0; r < group; ++r) {
-            const C *from = reinterpret_cast<const C *>(row(x, x_stride_, r));
+            const C *from = at.x(r, 0);
             Extremes<Op::wanted, V> extremes;
             sweep<V>(0, n_, [&](std::size_t i, auto part) INLINE_LAMBDA {
-                extremes.add(load<V>(from + i, part, -infinity<C>),
-                             load<V>(from + i, part, infinity<C>));
+                add_to(extremes, from + i, part);
             });
-            store_folded(to.extreme[0][r], extremes.max,
-                         [](auto a, auto b) INLINE_LAMBDA { return max(a, b); });
-            store_folded(to.extreme[1][r], extremes.min,
-                         [](auto a, auto b) INLINE_LAMBDA { return min(a, b); });
+            store_folded(to, r, extremes);
         }
-        Extremes<Op::wanted, N> extremes;
-        extremes.max = across(to.extreme[0], [](N a, N b) INLINE_LAMBDA { return max(a, b); });
-        extremes.min = across(to.extreme[1], [](N a, N b) INLINE_LAMBDA { return min(a, b); });
-        note_range(extremes, to.rows, 0);
+    }
+    // What follows from them; returns the largest abs(top).
+    INLINE double settle(Group &to, std::size_t first) const {
+        to.n = n_;
+        note_range(across(to), to.rows, 0);
+        Op::note(to.rows, place(first));
         prepare<Argument::plain, C>(1, to.rows, 0);
         return settle_ranges<Op::wanted>(Panel<N, Whole>{{}, {}, n_, {}, scaling_}, to.rows);
     }
     // Lanes i and i + half joined, down to a register.
-    template <class W, class Join> static INLINE void store_folded(C *to, W w, Join join) {
-        if constexpr (W::lanes == N::lanes)
-            store(to, w);
-        else
-            store_folded(to, join(w.low, w.high), join);
+    template <class W> static INLINE void store_folded(Group &to, int r, const W &extremes) {
+        if constexpr (decltype(extremes.max)::lanes == N::lanes) {
+            store(to.extreme[0][r], extremes.max);
+            if constexpr (wants(wants_second))
+                store(to.extreme[1][r], extremes.second);
+            if constexpr (wants(wants_min))
+                store(to.extreme[least][r], extremes.min);
+        } else {
+            store_folded(to, r, folded(extremes));
+        }
     }
-    // All lanes of each row joined.
-    template <class Join> static INLINE N across(const C (&of)[group][N::lanes], Join join) {
-        N all;
+    // All lanes of each row joined, rows in lanes.
+    static INLINE Extremes<Op::wanted, N> across(const Group &of) {
+        Extremes<Op::wanted, N> all;
 #pragma GCC unroll 4
         for (int c = 0; c < N::lanes; c += block) {
-            N v[block];
-            load_columns(of[0] + c, sizeof of[0], v);
-            N one = join(v[0], v[1]);
-            if constexpr (block == 4)
-                one = join(one, join(v[2], v[3]));
-            all = c == 0 ? one : join(all, one);
+            N first[block], second[block], min[block];
+            load_columns(of.extreme[0][0] + c, sizeof of.extreme[0][0], first);
+            if constexpr (wants(wants_second))
+                load_columns(of.extreme[1][0] + c, sizeof of.extreme[0][0], second);
+            if constexpr (wants(wants_min))
+                load_columns(of.extreme[least][0] + c, sizeof of.extreme[0][0], min);
+            for (int i = 0; i < block; ++i) {
+                if constexpr (wants(wants_second))
+                    all.second = max(second[i], all.second);
+                all.add(first[i], wants(wants_min) ? min[i] : first[i]);
+            }
         }
         return all;
     }
 
-    template <Argument argument> INLINE void sum_up(Group &to, const char *x) const {
+    // What goes along with the exponentials of row r: that of the next group is looked at, and that
+    // of the last one written.
+    template <bool writes> struct Company {
+        const RowGroups &of;
+        Group *next; // or null
+        Place<C> next_place;
+        const Group *last; // or null
+        Place<C> last_place;
+        Extremes<Op::wanted, V> extremes{};
+        UsualRow function{};
+        int r = 0;
+
+        INLINE void begin(int row) {
+            r = row;
+            extremes = {};
+            if (writes && last)
+                function = Op::template usual_row<V>(last->rows, r);
+        }
+        template <class Part> INLINE void step(std::size_t i, Part part) {
+            if (next)
+                add_to(extremes, next_place.x(r, 0) + i, part);
+            if (writes && last)
+                write_part(*last, last_place, r, function, i, part);
+        }
+        INLINE void end() {
+            if (next)
+                store_folded(*next, r, extremes);
+        }
+    };
+    template <Argument argument, class Others>
+    INLINE void sum_up(Group &to, std::size_t first, Others &company) const {
         using Wide = Vec<C, panel_lanes<C>>;
+        const Place<C> at = place(first);
         if (argument != Argument::plain)
             prepare<argument, C>(scaling_.temperature, to.rows, 0);
+        if constexpr (Op::capped) {
+            const N top = load<N>(to.rows.top);
+            const Exp<C, argument, true, N> exp(
+                scaling_, argument == Argument::plain ? N() : load<N>(to.rows.origin),
+                load<N>(to.rows.offset), load<N>(to.rows.lowest), top);
+            store(to.rows.top_exponential, exp(top));
+        }
         for (int r = 0; r < group; ++r) {
-            const char *bytes = row(x, x_stride_, r);
-            const C *from = reinterpret_cast<const C *>(bytes);
-            const char *next = row(bytes, x_stride_, group);
-            const Exp<C, argument> exp(scaling_,
-                                       argument == Argument::plain ? C(0) : to.rows.origin[r],
-                                       to.rows.offset[r], to.rows.lowest[r], C(0));
+            const C *from = at.x(r, 0);
+            const Exp<C, argument, Op::capped> exp(
+                scaling_, argument == Argument::plain ? C(0) : to.rows.origin[r], to.rows.offset[r],
+                to.rows.lowest[r], Op::capped ? to.rows.top[r] : C(0));
             Sum<C> sum;
+            company.begin(r);
             auto step = [&](auto zero, std::size_t i, auto part) INLINE_LAMBDA {
                 const auto e = exp(load<decltype(zero)>(from + i, part, -infinity<C>));
                 sum += present(e, part);
-                store(to.kept[r] + i, e);
-                for (std::size_t line = 0; line < sizeof e; line += 64)
-                    __builtin_prefetch(next + i * sizeof(C) + line, 0, 3);
+                if constexpr (Op::keeps)
+                    store(to.kept[r] + i, e);
             };
             const std::size_t whole = n_ - n_ % Wide::lanes;
-            sweep<Wide>(0, whole,
-                        [&](std::size_t i, auto part) INLINE_LAMBDA { step(Wide{}, i, part); });
-            sweep<V>(whole, n_,
-                     [&](std::size_t i, auto part) INLINE_LAMBDA { step(V{}, i, part); });
+            sweep<Wide>(0, whole, [&](std::size_t i, auto part) INLINE_LAMBDA {
+                step(Wide{}, i, part);
+#pragma GCC unroll 4
+                for (int k = 0; k < Wide::lanes; k += V::lanes)
+                    company.step(i + k, part);
+            });
+            sweep<V>(whole, n_, [&](std::size_t i, auto part) INLINE_LAMBDA {
+                step(V{}, i, part);
+                company.step(i, part);
+            });
+            company.end();
             if constexpr (sizeof(C) == 4) {
                 sum.flush();
                 store_sum(to, r, sum.flushed);
@@ -165,8 +232,9 @@ private:
             }
         }
     }
-    __attribute__((noinline)) void sum_up_far(Group &to, const char *x) const {
-        sum_up<Argument::far>(to, x);
+    template <class Others>
+    __attribute__((noinline)) void sum_up_far(Group &to, std::size_t first, Others &company) const {
+        sum_up<Argument::far>(to, first, company);
     }
     template <class W> static INLINE void store_sum(Group &to, int r, W w) {
         if constexpr (W::lanes == D::lanes)
@@ -186,24 +254,39 @@ private:
         }
     }
 
-    INLINE void write(const Group &of, char *y) const {
-        if (!of.usual)
-            return write_unusual(of, y);
-        for (int r = 0; r < group; ++r)
-            write_row(of, y, r, Op::template usual_row<V>(of.rows, r));
-    }
-    __attribute__((noinline)) void write_unusual(const Group &of, char *y) const {
-        for (int r = 0; r < group; ++r)
-            write_row(of, y, r, Op::template unusual_row<V>(of.rows, r));
+    // What becomes of the rows from `first` on, without company.
+    template <bool writes>
+    __attribute__((noinline)) void write(const Group &of, std::size_t first) const {
+        const Place<C> at = place(first);
+        for (int r = 0; writes && r < group; ++r)
+            if (of.usual)
+                write_row(of, at, r, Op::template usual_row<V>(of.rows, r));
+            else
+                write_row(of, at, r, Op::template unusual_row<V>(of.rows, r));
+        Op::template complete<C>(of.rows, 0, at, of.usual);
     }
     template <class Function>
-    INLINE void write_row(const Group &of, char *y, int r, Function function) const {
-        C *to = reinterpret_cast<C *>(row(y, y_stride_, r));
+    INLINE void write_row(const Group &of, const Place<C> &at, int r, Function function) const {
         sweep<V>(0, n_, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            store(to + i, function(load<V>(of.kept[r] + i)), part);
+            write_part(of, at, r, function, i, part);
         });
     }
+    template <class Function, class Part>
+    static INLINE void write_part(const Group &of, const Place<C> &at, int r, Function function,
+                                  std::size_t i, Part part) {
+        if constexpr (Op::keeps)
+            store(at.y(r, 0) + i, function(load<V>(of.kept[r] + i)), part);
+        else
+            store(at.y(r, 0) + i, function(load<V>(at.x(r, 0) + i, part, C(0))), part);
+    }
+    INLINE Place<C> place(std::size_t first) const {
+        const auto at = static_cast<std::ptrdiff_t>(first);
+        char *const y = y_ ? y_ + at * y_stride_ : nullptr;
+        return {rows_,     first,     group,    x_ + at * x_stride_, y, x_stride_,
+                y_stride_, sizeof(C), sizeof(C)};
+    }
 
+    const Rows &rows_;
     const char *x_;
     char *y_;
     std::ptrdiff_t x_stride_, y_stride_;

@@ -20,14 +20,14 @@ template <class Op, class C> class ShortRows {
 
 public:
     INLINE ShortRows(const Rows &rows)
-        : x_(static_cast<const char *>(rows.x)), y_(static_cast<char *>(rows.y)),
+        : rows_(rows), x_(static_cast<const char *>(rows.x)), y_(static_cast<char *>(rows.y)),
           x_stride_(rows.x_row_stride_bytes), y_stride_(rows.y_row_stride_bytes), n_(rows.length),
           count_(rows.count), scaling_(scaling_for(*rows.temperature, C())) {}
 
     INLINE void run() const {
         const std::size_t panels = count_ / V::lanes, i = panels * V::lanes;
         if (panels != 0)
-            turn(x_, x_stride_, y_, y_stride_, panels);
+            turn(x_, x_stride_, y_, y_stride_, panels, 0, V::lanes);
         if (i == count_)
             return;
         // The others among rows of zeros.
@@ -37,13 +37,13 @@ public:
         for (std::size_t r = i; r < count_; ++r)
             __builtin_memcpy(copy + (r - i) * bytes, x_ + offset(r, x_stride_), bytes);
         const auto stride = static_cast<std::ptrdiff_t>(bytes);
-        turn(copy, stride, copy, stride, 1);
-        for (std::size_t r = i; r < count_; ++r)
+        turn(copy, stride, y_ ? copy : nullptr, stride, 1, i, static_cast<int>(count_ - i));
+        for (std::size_t r = i; y_ && r < count_; ++r)
             __builtin_memcpy(y_ + offset(r, y_stride_), copy + (r - i) * bytes, bytes);
     }
     INLINE bool served() const {
         const auto bytes = static_cast<std::ptrdiff_t>(n_ * sizeof(C));
-        return n_ >= block || (x_stride_ == bytes && y_stride_ == bytes);
+        return n_ >= block || (x_stride_ == bytes && (y_stride_ == bytes || !y_));
     }
 
 private:
@@ -61,9 +61,11 @@ private:
         }
     };
     // A panel's results are written after the next one is turned, which hides the latency of their
-    // factors.
+    // factors. `first`, `rows`: the batch's row that the first is, and how many of each panel count
+    // where there is one result of each.
     __attribute__((noinline)) void turn(const char *x, std::ptrdiff_t x_stride, char *y,
-                                        std::ptrdiff_t y_stride, std::size_t count) const {
+                                        std::ptrdiff_t y_stride, std::size_t count,
+                                        std::size_t first, int rows) const {
         Turned turned[2];
         const std::ptrdiff_t x_bytes = V::lanes * x_stride, y_bytes = V::lanes * y_stride;
         for (std::size_t i = 0;; ++i) {
@@ -77,8 +79,17 @@ private:
                     prepare<Argument::plain, C>(1, now.rows, k);
                 }
             if (i > 0) {
-                write(y, y_stride, turned[(i + 1) % 2]);
-                y += y_bytes;
+                Turned &last = turned[(i + 1) % 2];
+                const Place<C> at{rows_,    first + (i - 1) * V::lanes,
+                                  rows,     x - x_bytes,
+                                  y,        x_stride,
+                                  y_stride, sizeof(C),
+                                  sizeof(C)};
+                if (!Op::template has_results<C> || y)
+                    write(y, y_stride, last);
+                Op::template complete<C>(last.rows, 0, at, last.unusual == 0);
+                if (y)
+                    y += y_bytes;
             }
             if (i == count)
                 return;
@@ -193,10 +204,9 @@ private:
     __attribute__((noinline)) void put_unusual(C *y, std::ptrdiff_t stride, Side<C> tile,
                                                const Scalars &rows, int k) const {
         put(y, stride, tile, Op::template unusual_of<N>(rows, k));
-        Op::template repair<C>(rows, k, N::lanes, reinterpret_cast<char *>(y), stride, sizeof(C),
-                               n_);
     }
 
+    const Rows &rows_;
     const char *x_;
     char *y_;
     std::ptrdiff_t x_stride_, y_stride_;
@@ -204,24 +214,22 @@ private:
     Scaling<C> scaling_;
 };
 
-// The lengths for which ShortRows and RowGroups pay for their code. Double rows take twice as long
-// for an element, so they have less to gain, and their logarithms are computed row by row anyway.
-template <class Op, class C> constexpr bool turns_short_rows = sizeof(C) == 4 || Op::keeps;
-template <class Op, class C> constexpr bool groups_rows = sizeof(C) == 4 && Op::keeps;
-
-// One op over a batch of rows, by the way that is fastest for their length.
+// One op over a batch of rows, by the way that is fastest for their length, where that pays for its
+// code: double rows take twice as long for an element, so they have less to gain. Rows that are
+// longer than longest_grouped_row hide the latency of their own scalars.
 template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) noexcept {
-    const bool serves = rows.length <= longest_grouped_row && rows.count >= least_short_rows &&
-                        rows.temperature_stride == 0 &&
-                        PanelOp::template serves<C>(*rows.temperature);
-    if constexpr (turns_short_rows<PanelOp, C>)
+    const bool serves = rows.length <= PanelOp::longest_grouped_row &&
+                        rows.count >= least_short_rows && rows.temperature_stride == 0 &&
+                        PanelOp::template serves<C>(rows);
+    constexpr bool turns = PanelOp::template turns_short_rows<C>;
+    if constexpr (turns)
         if (serves && rows.length <= longest_short_row<C>) {
             const ShortRows<PanelOp, C> turned(rows);
             if (turned.served())
                 return turned.run();
         }
-    if constexpr (groups_rows<PanelOp, C>)
-        if (serves && rows.length > longest_short_row<C>) {
+    if constexpr (sizeof(C) == 4)
+        if (serves && (!turns || rows.length > longest_short_row<C>)) {
             using Groups = RowGroups<PanelOp, C>;
             Rows rest = rows;
             rest.count %= Groups::group;
@@ -232,7 +240,12 @@ template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) n
                 return;
             const auto done = static_cast<std::ptrdiff_t>(grouped);
             rest.x = static_cast<const char *>(rows.x) + done * rows.x_row_stride_bytes;
-            rest.y = static_cast<char *>(rows.y) + done * rows.y_row_stride_bytes;
+            if (rows.y)
+                rest.y = static_cast<char *>(rows.y) + done * rows.y_row_stride_bytes;
+            const std::ptrdiff_t place = done * rows.row_stride;
+            rest.labels = rows.labels ? rows.labels + place : nullptr;
+            rest.results = rows.results ? rows.results + place : nullptr;
+            rest.extra = rows.extra ? rows.extra + place : nullptr;
             return each_row<RowOp, C>(rest);
         }
     each_row<RowOp, C>(rows);

@@ -5,6 +5,7 @@
 #include "rows/loss_gradients.hpp"
 #include "rows/weighted.hpp"
 #ifndef SOFTLANE_NO_PANELS
+#include "rows/gradient_panel.hpp"
 #include "rows/short_rows.hpp"
 #endif
 
@@ -150,25 +151,40 @@ void exp_real_only(const double *z, double *upper, double *lower, std::size_t n)
 
 // Levels whose registers are too few or too narrow have no panels.
 #ifdef SOFTLANE_NO_PANELS
-#define SOFTLANE_ROWS(Op) {each_row<Op, float>, each_row<Op, double>}
-#define SOFTLANE_PANELS(Op)                                                                        \
-    {                                                                                              \
-    }
+#define SOFTLANE_ROWS_OF(Op, Panel, C) each_row<Op, C>
+#define SOFTLANE_PANELS(Panel) {nullptr, nullptr}
+#define SOFTLANE_FLOAT_PANELS(Panel) {nullptr, nullptr}
 #else
-#define SOFTLANE_ROWS(Op) {any_rows<Op, Op##Panel, float>, any_rows<Op, Op##Panel, double>}
-#define SOFTLANE_PANELS(Op) {each_panel<Op##Panel, float>, each_panel<Op##Panel, double>}
+#define SOFTLANE_ROWS_OF(Op, Panel, C) any_rows<Op, Panel, C>
+#define SOFTLANE_PANELS(Panel) {each_panel<Panel, float>, each_panel<Panel, double>}
+#define SOFTLANE_FLOAT_PANELS(Panel) {each_panel<Panel, float>, nullptr}
 #endif
+#define SOFTLANE_ROWS(Op, Panel)                                                                   \
+    {SOFTLANE_ROWS_OF(Op, Panel, float), SOFTLANE_ROWS_OF(Op, Panel, double)}
+
+template <class C> void each_log_sum(const Rows &rows) noexcept {
+    if (rows.other)
+        each_weighted_log_sum<C>(rows);
+    else
+        SOFTLANE_ROWS_OF(LogResults, LogPanel, C)(rows);
+}
 
 constexpr KernelTable make_table(const char *isa) {
     return {isa,
-            {SOFTLANE_ROWS(Softmax), // in the order of Op
-             SOFTLANE_ROWS(LogSoftmax),
+            {SOFTLANE_ROWS(Softmax, SoftmaxPanel), // in the order of Op
+             SOFTLANE_ROWS(LogSoftmax, LogPanel),
              {each_log_sum<float>, each_log_sum<double>},
              {each_gradient<SoftmaxBackward, float>, each_gradient<SoftmaxBackward, double>},
              {each_gradient<LogSoftmaxBackward, float>, each_gradient<LogSoftmaxBackward, double>},
-             {each_row<CrossEntropy, float>, each_row<CrossEntropy, double>},
-             {each_row<CrossEntropyWithGrad, float>, each_row<CrossEntropyWithGrad, double>}},
-            {SOFTLANE_PANELS(Softmax), SOFTLANE_PANELS(LogSoftmax)}, // likewise
+             SOFTLANE_ROWS(LogResults, LogPanel),
+             SOFTLANE_ROWS(CrossEntropyWithGrad, CrossEntropyWithGradPanel)},
+            {SOFTLANE_PANELS(SoftmaxPanel), // likewise
+             SOFTLANE_PANELS(LogPanel),
+             SOFTLANE_FLOAT_PANELS(LogPanel),
+             {nullptr, nullptr},
+             {nullptr, nullptr},
+             SOFTLANE_FLOAT_PANELS(LogPanel),
+             {nullptr, nullptr}},
             {SOFTLANE_EACH_DTYPE(convert, half), SOFTLANE_EACH_DTYPE(convert, bfloat16),
              SOFTLANE_EACH_DTYPE(convert, float), SOFTLANE_EACH_DTYPE(convert, double)},
             {exp_only<float>, exp_only<double>, exp_facts<float>, exp_facts<double>},

@@ -200,10 +200,8 @@ template <class C> INLINE SignedLog weighted_log_sum(const C *x, const C *b, std
     return all && clear ? signed_log<C>(top, sum.net, 0) : weighted_by_elements(x, b, n);
 }
 
-// logsumexp of a batch of rows.
-template <class C> void each_log_sum(const Rows &rows) noexcept {
-    if (!rows.other)
-        return each_row<LogSumExp, C>(rows);
+// logsumexp with factors of a batch of rows.
+template <class C> void each_weighted_log_sum(const Rows &rows) noexcept {
     const char *x = static_cast<const char *>(rows.x);
     const char *b = static_cast<const char *>(rows.other);
     for (std::size_t i = 0; i < rows.count; ++i) {

@@ -1,0 +1,118 @@
+// The cross-entropy of hard labels with its gradient, over rows whose scalars lie in lanes.
+#pragma once
+#include "rows/loss_gradients.hpp"
+#include "rows/panel_ops.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+// What CrossEntropyWithGrad makes of float rows, for temperatures of 1 and losses without weights,
+// smoothing and z-loss.
+struct CrossEntropyWithGradPanel {
+    static constexpr bool keeps = true, capped = true;
+    static constexpr int wanted = wants_min | wants_second;
+    template <class C> static constexpr bool has_results = false;
+    template <class C> static constexpr bool turns_short_rows = false;
+    static constexpr std::size_t longest_grouped_row = 512;
+
+    template <class C> static INLINE bool serves(const Rows &rows) {
+        return *rows.temperature == 1 && rows.labels && !rows.extra && !rows.loss->weight &&
+               rows.loss->smoothing == 0 && 1 / rows.loss->divisor < 0x1p16;
+    }
+    // A label at the maximum needs the sum of the others to all digits; otherwise the maximum must
+    // be among the exponentials, like the label's own.
+    template <class C, class Scalars> static INLINE void note(Scalars &rows, const Place<C> &at) {
+        for (int r = 0; r < at.count; ++r) {
+            const std::int64_t label = at.label(r);
+            const C max = rows.max[r], target = label < 0 ? C(0) : *at.x(r, label);
+            const bool others =
+                label >= 0 && target == max && rows.second[r] > -infinity<C> && max < infinity<C>;
+            rows.label[r] = label;
+            rows.target[r] = target;
+            rows.others[r] = others;
+            rows.share[r] = label < 0 ? 0 : 1 / at.batch.loss->divisor;
+            rows.top[r] = others ? rows.second[r] : max;
+        }
+    }
+    template <class C, class Sums, class Scalars>
+    static INLINE bool finish(const Sums &sums, Scalars &rows, int) {
+        using V = Vec<C, native_lanes<C>>;
+        using D = Doubles<V>;
+        const D total = sums.total(0);
+        store(rows.sum_high, total);
+        LogPanel::logarithms(rows, 0);
+        double own[V::lanes]; // the label's exponential
+        for (int r = 0; r < V::lanes; ++r) {
+            const C e = rows.label[r] < 0 ? C(0) : sums.kept[r][rows.label[r]];
+            own[r] = static_cast<double>(e > CrossEntropyWithGrad::least_kept<C> ? e : C(0));
+        }
+        const D zero = broadcast<D>(0), one = broadcast<D>(1), share = load<D>(rows.share);
+        const D others = load<D>(rows.others), odds = load<D>(rows.odds);
+        const D inverse = reciprocals(total);
+        // the label's probability lacks this of 1
+        const D rest = choose(others, zero, mul(sub(total, load<D>(own)), inverse),
+                              mul(odds, reciprocals(add(one, odds))));
+        const D of_others =
+            mul(rest, reciprocals(sub(total, to_doubles(load<V>(rows.top_exponential)))));
+        const D factor = mul(choose(others, zero, inverse, of_others), share);
+        store(rows.factor, choose(share, zero, zero, factor));
+        store(rows.gradient, mul(sub(zero, rest), share));
+        store_limbs(load<D>(rows.factor), rows.hi, rows.lo);
+        // Products::normal, as for a single row, or of no account
+        const D depth =
+            times(sub(to_doubles(load<V>(rows.max)), to_doubles(load<V>(rows.min))), log2_e);
+        const D shallow = choose(depth, broadcast<D>(shallow_binades<C>(sums.n)), one, zero);
+        const D normal =
+            choose(share, zero, one, choose(broadcast<D>(0x1p-100), factor, shallow, zero));
+        store(rows.normal, from_doubles<V>(normal));
+        return !any_nan(total) && reduce_max(sub(one, normal)) == 0;
+    }
+    // What a single row has as Products::normal keeps its limbs.
+    template <class C, class Scalars> static INLINE void lift(Scalars &rows, int) {
+        using V = Vec<C, native_lanes<C>>;
+        const V normal = load<V>(rows.normal), zero = broadcast<V>(C(0));
+        const V up = broadcast<V>(static_cast<C>(power_of_two(lift_bits<C>)));
+        const V hi = mul(load<V>(rows.hi), up), lo = mul(load<V>(rows.lo), up);
+        store_limbs(times(load<Doubles<V>>(rows.factor), power_of_two(lift_bits<C>)), rows.hi,
+                    rows.lo);
+        store(rows.hi, choose(normal, zero, load<V>(rows.hi), hi));
+        store(rows.lo, choose(normal, zero, load<V>(rows.lo), lo));
+        for (int r = 0; r < V::lanes; ++r)
+            rows.irregular[r] = C(is_irregular(rows, r) && rows.label[r] >= 0);
+    }
+    template <class V, class Scalars> static INLINE auto usual_row(const Scalars &rows, int k) {
+        return SoftmaxPanel::usual_row<V>(rows, k);
+    }
+    template <class V, class Scalars> static INLINE auto unusual_row(const Scalars &rows, int k) {
+        return Unusual<V, decltype(SoftmaxPanel::unusual_row<V>(rows, k))>{
+            SoftmaxPanel::unusual_row<V>(rows, k)};
+    }
+    template <class C, class Scalars>
+    static INLINE void complete(const Scalars &rows, int, const Place<C> &at, bool usual) {
+        for (int r = 0; r < at.count; ++r) {
+            const std::int64_t label = rows.label[r];
+            double &result = at.batch.results[at.index(r)];
+            result = 0;
+            if (label < 0) {
+                if (!usual)
+                    fill(at.y(r, 0), at.batch.length, C(0));
+            } else if (is_irregular(rows, r)) {
+                result = not_a_number<double>;
+            } else {
+                result = label_loss(
+                    1, static_cast<double>(rows.max[r]) - static_cast<double>(rows.target[r]),
+                    rows.excess[r]);
+                store_one(at.y(r, label), rows.gradient[r], 0);
+            }
+        }
+    }
+
+private:
+    template <class V, class Softmax> struct Unusual {
+        Softmax softmax;
+        INLINE V operator()(V e) const { return softmax(CrossEntropyWithGrad::without_least(e)); }
+    };
+};
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA
