@@ -69,7 +69,7 @@ RIGHT: dict[str, Form] = {
     "softmax of a subclass": lambda: softmax(OWN),
     "softmax out": lambda: softmax(X, out=OUT),
     "softmax out of another dtype": lambda: softmax(X, out=DOUBLE_OUT),
-    "softmax out over its input": lambda: softmax(OUT, out=OUT[::-1]),
+    "softmax out over its input": lambda: softmax(y := X.copy(), out=y[::-1]),
     "softmax dtype": lambda: softmax(X, dtype=FLOAT16),
     "softmax dtype by name": lambda: softmax(X, dtype="float64"),
     "softmax where": lambda: softmax(X, where=KEEP),

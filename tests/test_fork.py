@@ -6,50 +6,12 @@ Each script runs in a process of its own, whose threads these tests may start as
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 
 import pytest
+from processes import run
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-
-HEAD = """
-import multiprocessing, os, signal, sys, threading, time, warnings
-warnings.simplefilter("ignore", DeprecationWarning)  # of a fork with threads, from Python 3.12
-import numpy as np
-import softlane
-from softlane import _core
-
-x = (np.arange(512 * 600) % 1009 / 100).reshape(600, 512).astype(np.float32)
-with softlane.num_threads(1):
-    want = softlane.softmax(x).tobytes()
-
-def right():
-    return softlane.softmax(x).tobytes() == want
-
-def child_is_right(body=right):
-    # Forks; whether the child, which has 60 s, found its results right.
-    pid = os.fork()
-    if pid == 0:
-        signal.alarm(60)
-        os._exit(0 if body() else 3)
-    return os.waitpid(pid, 0)[1] == 0
-"""
-
-
-def run(code: str, timeout: float = 120, **variables: str) -> str:
-    """What the script prints; it must exit with 0 and say nothing else."""
-    done = subprocess.run(
-        [sys.executable, "-c", HEAD + code],
-        env=os.environ | {"SOFTLANE_NUM_THREADS": "3"} | variables,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
 
 def test_openblas_240_343_use_fork_use_in_the_child():
     code = """
