@@ -30,14 +30,14 @@ def child_is_right(body=right):
 """
 
 
-def run(code: str, timeout: float = 120, **variables: str) -> str:
-    """What the script, after HEAD, prints; it must exit with 0 and say nothing else.
+def run(code: str, timeout: float = 120, before: str = "", **variables: str) -> str:
+    """What `before`, HEAD and the script print; it must exit with 0 and say nothing else.
 
     It may import the modules of this folder.
     """
     found = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "SOFTLANE_NUM_THREADS": "3"}
     done = subprocess.run(
-        [sys.executable, "-c", HEAD + code],
+        [sys.executable, "-c", before + HEAD + code],
         env=os.environ | found | variables,
         capture_output=True,
         text=True,

@@ -54,6 +54,27 @@ print("done")
     assert run(code) == "done\n"
 
 
+HOOKS = """
+import os
+wrong = []
+def hook(where):
+    return lambda: right() or wrong.append(where)
+os.register_at_fork(before=hook(0), after_in_parent=hook(1), after_in_child=hook(2))
+"""
+
+
+@pytest.mark.parametrize("first", ["softlane", "the program"])
+def test_hooks_of_fork_that_call(first):
+    """Before the fork, after it in the parent, and in the child; whoever registered his first."""
+    code = """
+assert child_is_right(lambda: not wrong and _core._pool_facts()["started"] == 2)
+assert child_is_right(lambda: child_is_right(lambda: not wrong) and not wrong)
+print(wrong)
+"""
+    said = run(HOOKS + code) if first == "softlane" else run(code, before=HOOKS)
+    assert said == "[]\n"
+
+
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_multiprocessing(method, tmp_path):
     code = """
@@ -75,20 +96,22 @@ if __name__ == "__main__":
 
 
 EXITS = """
-# Each child ends as a process ends, through the interpreter's own finalization, while its threads
-# are inside calls. The parent never starts a thread.
-def busy():
+# Each child ends as a process ends, through the interpreter's own finalization, at a moment at
+# random while its threads are inside calls. The parent never starts a thread.
+import random
+def busy(seconds):
     def loop():
         while True:
             softlane.softmax(x)
     for _ in range(2):
         threading.Thread(target=loop, daemon=True).start()
-    time.sleep(0.002)
+    time.sleep(seconds)
 for i in range(%d):
+    seconds = random.random() * 0.01
     pid = os.fork()
     if pid == 0:
         signal.alarm(60)
-        busy()
+        busy(seconds)
         sys.exit(i %% 100)
     status = os.waitpid(pid, 0)[1]
     assert os.WIFEXITED(status) and os.WEXITSTATUS(status) == i %% 100, status
@@ -138,6 +161,54 @@ except KeyboardInterrupt:
 assert right()
 """
     assert run(code) == "interrupted True\n"
+
+
+def test_highs_1593_ctrl_c_in_the_middle_of_one_call():
+    """It arrives with the call's return, and the next call has the pool again."""
+    code = """
+rows = np.broadcast_to(x[0], (1 << 20, 512))
+long = softlane.logsumexp(rows).tobytes()
+inside = threading.Event()
+def interrupt():
+    inside.wait()
+    time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+for _ in range(5):
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    returned = 0
+    try:
+        inside.set()
+        while returned < 1000:
+            softlane.logsumexp(rows)
+            returned += 1
+    except KeyboardInterrupt:
+        print(returned)
+    thread.join()
+    inside.clear()
+    jobs = _core._pool_facts()["jobs"]
+    assert right() and _core._pool_facts()["jobs"] == jobs + 1
+assert softlane.logsumexp(rows).tobytes() == long
+"""
+    assert run(code) == "0\n" * 5
+
+
+def test_a_signal_handler_that_calls():
+    """A handler runs between two calls of the thread that it interrupts, whatever they are."""
+    code = """
+calls = 0
+def handler(*_):
+    global calls
+    calls += right()
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.005, 0.005)
+begin = time.monotonic()
+while calls < 20 and time.monotonic() < begin + 60:
+    assert right()
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(calls >= 20)
+"""
+    assert run(code) == "True\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
