@@ -17,6 +17,7 @@ from softlane import (
     log_softmax,
     log_softmax_backward,
     logsumexp,
+    num_threads,
     softmax,
     softmax_backward,
 )
@@ -45,12 +46,13 @@ OUT, DOUBLE_OUT, ROW_OUT = np.zeros_like(X), np.zeros_like(DOUBLE), np.zeros(4, 
 SHORT, TEXT, RAGGED = np.zeros(3, np.float32), np.array(["a"]), [[1.0], [1.0, 2.0]]
 READ_ONLY, COMPLEX = np.broadcast_to(np.float32(1), X.shape), X.astype(np.complex64)
 UNWILLING, FLOAT16, REDUCTION = Unwilling(), np.dtype(np.float16), "none"
+LARGE, THREADS = np.zeros((300, 800), np.float32), 300
 
 WATCHED: list[Any] = [
     X, HALF, BFLOAT, DOUBLE, *LAID_OUT, INTEGERS, LIST, KEEP, LABELS, BAD_LABELS, WEIGHT,
     TEMPERATURE, P, LOG_P, MASKED, OWN, OUT, DOUBLE_OUT, ROW_OUT, SHORT, TEXT, RAGGED, READ_ONLY,
     COMPLEX, UNWILLING, FLOAT16, REDUCTION, Own, Unwilling, np.ma.MaskedArray, softmax, logsumexp,
-    cross_entropy, np.float32, None, True, False, 0, -1, (),
+    cross_entropy, np.float32, LARGE, THREADS, None, True, False, 0, -1, (),
     *(np.dtype(kind) for kind in ("f4", "f8", "i8", "?")),
 ]  # fmt: skip
 
@@ -98,6 +100,14 @@ RIGHT: dict[str, Form] = {
     ),
     "cross_entropy_with_grad of a subclass": lambda: cross_entropy_with_grad(OWN, P, 1),
 }
+
+
+def on_threads() -> np.ndarray:
+    with num_threads(THREADS):
+        return logsumexp(LARGE)
+
+
+SLOW: dict[str, Form] = {"logsumexp on threads": on_threads}
 WRONG: dict[str, Form] = {
     "no argument": lambda: softmax(),
     "too many arguments": lambda: softmax(X, 1, 2),

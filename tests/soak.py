@@ -4,10 +4,10 @@
 
 Functions, dtypes, shapes, memory layouts, options and numbers of threads are random; each result
 and each error is compared bitwise with what a single thread computed beforehand. Meanwhile the main
-thread calls too, forks (the child calls and compares), collects garbage, and gets a timer's signals,
-whose handler calls as well. The exit status is 1 if anything differs, if a child fails or hangs, or
-if memory grows by more than GROWTH_MB after the first third of the time, in runs of JUDGED_FROM
-seconds and more: before, the allocator has not settled. Linux; needs the extra `test`.
+thread calls too, forks (the child calls and compares), collects garbage, and gets signals of a
+timer, whose handler calls as well. The exit status is 1 if anything differs, if a child fails or
+hangs, or if memory grows by more than GROWTH_MB after the first third of the time, in runs of
+JUDGED_FROM seconds and more: before, the allocator has not settled. Linux; needs the extra `test`.
 """
 
 from __future__ import annotations

@@ -50,9 +50,7 @@ def cases(call: Call) -> list[tuple[str, Arrays, dict[str, object]]]:
     return [
         ("direct", f32, {}),
         ("tiles", f16, {}),
-        ("double", f64, {}),
         ("panels", mapped(f32, lambda a: laid_out(a.T, "C")), {"axis": 0}),
-        ("packed", mapped(f32, lambda a: laid_out(a, "odd_strides")), {}),
         ("swapped", mapped(f64, lambda a: laid_out(a, "swapped")), {}),
         ("long", long, {}),
         *([("masked", call.arrays(n, DTYPES["float32"], rows, "where"), {})] if maps else []),
