@@ -340,7 +340,7 @@ MUTANTS = [
         "core/pool.cpp",
         "        sigfillset(&all);\n",
         "        sigemptyset(&all);\n",
-        "threads fork",
+        "threads signals",
     ),
     Mutant(
         "process",
