@@ -8,8 +8,8 @@
 #include "bind/functions.hpp"
 #include "bind/hooks.hpp"
 #include "bind/numpy.hpp"
-#include "bind/threads.hpp"
 #include "bind/serving.hpp"
+#include "bind/threads.hpp"
 #include "core/dispatch.hpp"
 
 namespace softlane::bind {
