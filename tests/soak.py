@@ -200,9 +200,9 @@ def report(service: Service, latencies: dict[str, Latencies], console: Console) 
     """Print what came of a run; the figures."""
     figures = {}
     table = Table(title="Latency in microseconds, of the cross-entropies with the gradient's")
-    table.add_column("call", no_wrap=True)
+    table.add_column("call")
     for head in ("calls", *QUANTILES, "max"):
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=True)
     for name in sorted(latencies):
         calls, times = int(latencies[name].counts.sum()), latencies[name].microseconds()
         figures[name] = {"calls": calls, **times}
@@ -252,7 +252,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for client in service.run(options.seconds, options.threads):
         for name, part in client.latencies.items():
             latencies.setdefault(name, Latencies()).join(part)
-    result = report(service, latencies, Console(highlight=False))
+    width = None if sys.stdout.isatty() else 120
+    result = report(service, latencies, Console(highlight=False, width=width))
     if options.json:
         settings = {"seconds": options.seconds, "threads": options.threads, "seed": options.seed}
         options.json.write_text(json.dumps({**settings, **result}))
