@@ -1,4 +1,4 @@
-"""What the program around a call may do meanwhile: reshape its arguments, or end."""
+"""What the program around a call may do: reshape its arguments, end, have several interpreters."""
 
 from __future__ import annotations
 
@@ -67,3 +67,43 @@ def test_daemon_threads_inside_a_call_when_the_interpreter_ends(axis):
             [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, timeout=60
         )
         assert (done.returncode, done.stderr) == (0, b"")
+
+
+def in_a_sub_interpreter(code: str) -> str:
+    """A program that runs the code in an interpreter beside its own."""
+    return f"""
+try:
+    import _interpreters as interpreters  # from Python 3.13
+except ImportError:
+    import _xxsubinterpreters as interpreters
+inner = interpreters.create()
+interpreters.run_string(inner, {code!r})
+interpreters.destroy(inner)
+"""
+
+
+IMPORT = """
+import warnings
+warnings.simplefilter("ignore")  # numpy's, which does not promise to work there
+try:
+    import softlane
+except ImportError as error:
+    print(error)
+"""
+CALL = """
+import softlane
+print(softlane.softmax([0.0, 0.0]).tolist())
+"""
+
+
+@pytest.mark.parametrize("first", ["main", "inner"])
+def test_a_sub_interpreter_is_refused_and_the_main_one_works(first):
+    """An import there used to wait for ever, before Python 3.12."""
+    inner = in_a_sub_interpreter(IMPORT)
+    code = [CALL, inner, CALL] if first == "main" else [inner, inner, CALL]
+    done = subprocess.run(
+        [sys.executable, "-c", "".join(code)], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for part, line in zip(code, done.stdout.splitlines(), strict=True):
+        assert line == "[0.5, 0.5]" if part == CALL else "interpreter" in line

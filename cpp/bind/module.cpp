@@ -8,8 +8,8 @@
 #include "bind/functions.hpp"
 #include "bind/hooks.hpp"
 #include "bind/numpy.hpp"
-#include "bind/threads.hpp"
 #include "bind/serving.hpp"
+#include "bind/threads.hpp"
 #include "core/dispatch.hpp"
 
 namespace softlane::bind {
@@ -18,6 +18,10 @@ namespace {
 PyCFunction fastcall(PyObject *(*function)(PyObject *, PyObject *const *, Py_ssize_t, PyObject *)) {
     return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
 }
+
+constexpr const char *only_main = "softlane: cannot be imported in a sub-interpreter, only in the "
+                                  "main one (mod_wsgi: WSGIApplicationGroup %{GLOBAL})";
+bool is_main() { return PyInterpreterState_Get() == PyInterpreterState_Main(); }
 
 constexpr int flags = METH_FASTCALL | METH_KEYWORDS;
 PyMethodDef methods[] = {
@@ -35,7 +39,9 @@ PyMethodDef methods[] = {
 } // namespace
 } // namespace softlane::bind
 
-PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
+PYBIND11_MODULE(checked_core, module, py::mod_gil_not_used()) {
+    if (!softlane::bind::is_main()) // Python 3.13 calls PyInit__core in the main one all the same
+        throw py::import_error(softlane::bind::only_main);
     if (_import_array() < 0)
         throw py::error_already_set();
     const char *cap = std::getenv("SOFTLANE_ISA");
@@ -51,4 +57,12 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
         throw py::error_already_set();
     softlane::bind::register_threads(module);
     softlane::bind::register_hooks(module);
+}
+
+// Before Python 3.12, pybind11 in a sub-interpreter waits for ever for the lock that it holds.
+extern "C" PYBIND11_EXPORT PyObject *PyInit__core() {
+    if (softlane::bind::is_main())
+        return PyInit_checked_core();
+    PyErr_SetString(PyExc_ImportError, softlane::bind::only_main);
+    return nullptr;
 }
