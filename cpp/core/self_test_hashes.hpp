@@ -1,5 +1,6 @@
-// Written by tests/self_test_hashes.py: what core/self_test.hpp has to give, of each family
-// of levels that promise the same bits, op and dtype (in the order of core/types.hpp).
+// Written by tests/self_test_hashes.py: what core/self_test.hpp has to give, of each
+// family of levels that promise the same bits, op and dtype (in the order of
+// core/types.hpp).
 #pragma once
 #include "core/types.hpp"
 
@@ -8,40 +9,40 @@ namespace softlane {
 // clang-format off
 constexpr std::uint64_t self_test_hashes[4][op_count][dtype_count] = {
     { // avx512, avx2, neon
-        {0xbdb3a3f1d6fa1279, 0x341e9e5bb0fad8d6, 0x046be824311138a1, 0x44995ed2a7d9164c},
-        {0xf92930c358277388, 0x9065ac5c9984cb80, 0x0ad8ce266a6a2391, 0x137fb0134bfd8deb},
-        {0x3b93b13a49a35a69, 0x2ea0ece9b0c00fc4, 0xb6a45b0d3c04ee94, 0xb041f9a0c945aadb},
-        {0x6c0d28f71d921c3a, 0xffcf160c263fbb70, 0x296c76bc8f3e296b, 0x2e16a0cc706f2080},
-        {0x231535e6e47bfaf4, 0x680d771c03853ec2, 0x8172237d46792456, 0xa04c17158bed0348},
-        {0x85cfdd3a487d2f1e, 0x499130fa52196250, 0xb906e45eacd2e0b1, 0xcea3824c15a825df},
-        {0xf5c1ecd718dda477, 0x9888c5b3fb4b14ea, 0x26bba28cb8b87b43, 0x5f8b60084a86c8de},
+        {0xff620489f34329ce, 0x89b6c642944f04aa, 0x6c219f3afd4d5b61, 0x907a0753ed1206ea},
+        {0x34d8105a474d39fd, 0xc54ee66cc51184bb, 0xbd4a26e18d8c65e4, 0x11f27d3984eb83ce},
+        {0xfe01eaaf82136b58, 0xb718224dca619c21, 0x6cc084f3a0c84464, 0x57fc3166714e60d3},
+        {0x8da533f4ce64c0b5, 0x92c177f66e7afd86, 0xd43a088335f7723e, 0x98a74bdf8d3e0c84},
+        {0x9a606c13c6bd2f4d, 0x7ab61c6e48d3c456, 0xa734f4e6c022c305, 0xd7026f188ba9b8a7},
+        {0x95fc9c5c4924de0a, 0x8aae9949c8bb4782, 0x52504a90ac2340b8, 0xa885f18b3a51a689},
+        {0x492855b29c3ceefb, 0x6200357bb027423e, 0xb76bc2169f02ad0e, 0x6ea096feaf83bbae},
     },
     { // sse2
-        {0xbdb3a3f1d6fa1279, 0x341e9e5bb0fad8d6, 0x4fdb3e4da1ce84a1, 0xb5da8d8a6b46d39b},
-        {0xf92930c358277388, 0x9065ac5c9984cb80, 0x0ad8ce266a6a2391, 0x6f9272afecd6243e},
-        {0x020ac2a586898328, 0x0838c796f49f56ec, 0x152ee9347996c2fa, 0xfc573d33dc7cc2d0},
-        {0x6c0d28f71d921c3a, 0xffcf160c263fbb70, 0x296c76bc8f3e296b, 0x4c0d4a8680a0a361},
-        {0x231535e6e47bfaf4, 0x680d771c03853ec2, 0x093b7fbb9bbfee24, 0xebff28660b9e92db},
-        {0xf8858828bc98d237, 0x3e81a54510b9060e, 0x60f7ec615ae516c9, 0x8bea0a656fb2485f},
-        {0x94feb31a41a6108d, 0x8ebe13bcd38875f3, 0x30a3a9253a052647, 0x179f268cb5912430},
+        {0xff620489f34329ce, 0x89b6c642944f04aa, 0x6e74e943c584aae4, 0x9a57a81036f0cdc3},
+        {0x34d8105a474d39fd, 0xc54ee66cc51184bb, 0xbd4a26e18d8c65e4, 0x11f27d3984eb83ce},
+        {0x5c6bb9e89863291f, 0x83a72a494b093e80, 0x1587a943b3f9b8e6, 0x52ddc008298acea6},
+        {0x8da533f4ce64c0b5, 0x92c177f66e7afd86, 0xd43a088335f7723e, 0x4beb7dd4f5e6e194},
+        {0x9a606c13c6bd2f4d, 0x7ab61c6e48d3c456, 0x7e0a66711d078d06, 0xcd17590d6e42d8f4},
+        {0x09572f47914725b9, 0x71851643eef8fab7, 0xb20ee8e04e038af2, 0xa885f18b3a51a689},
+        {0xc80d80577fcaf6de, 0xe6629b5374f9f064, 0x7c7439564c7ceced, 0xad304f1e81b4596e},
     },
     { // scalar on x86-64
-        {0xbdb3a3f1d6fa1279, 0x341e9e5bb0fad8d6, 0x4fdb3e4da1ce84a1, 0xb5da8d8a6b46d39b},
-        {0xf92930c358277388, 0x9065ac5c9984cb80, 0x0ad8ce266a6a2391, 0x6f9272afecd6243e},
-        {0x020ac2a586898328, 0x0838c796f49f56ec, 0x152ee9347996c2fa, 0xfc573d33dc7cc2d0},
-        {0x6c0d28f71d921c3a, 0xffcf160c263fbb70, 0x296c76bc8f3e296b, 0x4c0d4a8680a0a361},
-        {0x231535e6e47bfaf4, 0x680d771c03853ec2, 0x093b7fbb9bbfee24, 0xebff28660b9e92db},
-        {0xf8858828bc98d237, 0x3e81a54510b9060e, 0x60f7ec615ae516c9, 0x8bea0a656fb2485f},
-        {0x94feb31a41a6108d, 0x8ebe13bcd38875f3, 0x30a3a9253a052647, 0x179f268cb5912430},
+        {0xff620489f34329ce, 0x89b6c642944f04aa, 0x6e74e943c584aae4, 0x9a57a81036f0cdc3},
+        {0x34d8105a474d39fd, 0xc54ee66cc51184bb, 0xbd4a26e18d8c65e4, 0x11f27d3984eb83ce},
+        {0x5c6bb9e89863291f, 0x83a72a494b093e80, 0x1587a943b3f9b8e6, 0x52ddc008298acea6},
+        {0x8da533f4ce64c0b5, 0x92c177f66e7afd86, 0xd43a088335f7723e, 0x4beb7dd4f5e6e194},
+        {0x9a606c13c6bd2f4d, 0x7ab61c6e48d3c456, 0x7e0a66711d078d06, 0xcd17590d6e42d8f4},
+        {0x09572f47914725b9, 0x71851643eef8fab7, 0xb20ee8e04e038af2, 0xa885f18b3a51a689},
+        {0xc80d80577fcaf6de, 0xe6629b5374f9f064, 0x7c7439564c7ceced, 0xad304f1e81b4596e},
     },
     { // scalar on aarch64
-        {0xbdb3a3f1d6fa1279, 0x341e9e5bb0fad8d6, 0x4fdb3e4da1ce84a1, 0xb5da8d8a6b46d39b},
-        {0xf92930c358277388, 0x9065ac5c9984cb80, 0x0ad8ce266a6a2391, 0x6f9272afecd6243e},
-        {0x020ac2a586898328, 0x0838c796f49f56ec, 0x152ee9347996c2fa, 0xfc573d33dc7cc2d0},
-        {0x6c0d28f71d921c3a, 0xffcf160c263fbb70, 0x296c76bc8f3e296b, 0x4c0d4a8680a0a361},
-        {0x231535e6e47bfaf4, 0x680d771c03853ec2, 0x093b7fbb9bbfee24, 0xebff28660b9e92db},
-        {0xf8858828bc98d237, 0x3e81a54510b9060e, 0x60f7ec615ae516c9, 0x8bea0a656fb2485f},
-        {0x94feb31a41a6108d, 0x8ebe13bcd38875f3, 0x30a3a9253a052647, 0x179f268cb5912430},
+        {0xff620489f34329ce, 0x89b6c642944f04aa, 0x6e74e943c584aae4, 0x9a57a81036f0cdc3},
+        {0x34d8105a474d39fd, 0xc54ee66cc51184bb, 0xbd4a26e18d8c65e4, 0x11f27d3984eb83ce},
+        {0x5c6bb9e89863291f, 0x83a72a494b093e80, 0x1587a943b3f9b8e6, 0x52ddc008298acea6},
+        {0x8da533f4ce64c0b5, 0x92c177f66e7afd86, 0xd43a088335f7723e, 0x4beb7dd4f5e6e194},
+        {0x9a606c13c6bd2f4d, 0x7ab61c6e48d3c456, 0x7e0a66711d078d06, 0xcd17590d6e42d8f4},
+        {0x09572f47914725b9, 0x71851643eef8fab7, 0xb20ee8e04e038af2, 0xa885f18b3a51a689},
+        {0xc80d80577fcaf6de, 0xe6629b5374f9f064, 0x7c7439564c7ceced, 0xad304f1e81b4596e},
     },
 };
 // clang-format on
