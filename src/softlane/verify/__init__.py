@@ -125,7 +125,7 @@ def run(
             tell(outcome)
     return {
         "passed": all(outcome.failed == 0 for outcome in outcomes),
-        "exhaustive": extent.every == 1,
+        "exhaustive": extent == EXHAUSTIVE,
         "extent": extent._asdict(),
         "seconds": round(time.monotonic() - began, 1),
         "machine": machine.machine(),

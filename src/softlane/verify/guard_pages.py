@@ -24,7 +24,6 @@ SUPPORTED = sys.platform in ("linux", "darwin")
 NEEDS = "guard pages need mprotect, which is POSIX's"
 LENGTHS = range(1, 301)
 FAILED = "failed: "
-CHILD = "from softlane.verify.guard_pages import make_calls; make_calls()"
 
 
 class Guarded:
@@ -79,7 +78,7 @@ def sides(n: int) -> tuple[bool, ...]:
     return (False, True) if n <= 64 else (n // 64 % 2 == 0,)
 
 
-def make_calls(lengths: Sequence[int] = LENGTHS) -> None:
+def make_calls(lengths: range) -> None:
     """Every call on rows beside guards; says each case, and which gives other bits there."""
     guarded = areas()
     for dtype in DTYPES.values():
@@ -128,4 +127,5 @@ def check(outcome: Outcome) -> None:
         outcome.skipped.append(NEEDS)
         return
     cases = sum(len(sides(n)) for n in LENGTHS) * len(DTYPES) * len(CALLS) * len(LEVELS)
-    watch(outcome, [sys.executable, "-c", CHILD], cases)
+    child = f"from softlane.verify.guard_pages import make_calls; make_calls({LENGTHS!r})"
+    watch(outcome, [sys.executable, "-c", child], cases)

@@ -25,7 +25,7 @@ class Errors:
 
     def add(self, error: Array, where: Callable[[Any], str]) -> None:
         """Count errors in ULP; `where` describes the case of a place in the flat array."""
-        error = np.ravel(error)
+        error = np.ravel(np.where(np.isnan(error), np.inf, error))
         bins = np.minimum(error * 4, len(EDGES) - 1).astype(np.intp)
         self.counts += np.bincount(bins, minlength=len(EDGES))
         place = np.argmax(error)
