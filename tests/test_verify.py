@@ -67,7 +67,7 @@ def instead(monkeypatch: pytest.MonkeyPatch, name: str, function) -> None:
 
 def run_apart(code: str, checks: str, before: str = "") -> subprocess.CompletedProcess[str]:
     """Run code in a process of its own, with some checks at their smallest."""
-    head = """
+    head = f"""
         from softlane import _core, cli, verify
         verify.QUICK = verify.QUICK._replace(every=50021, pair_every=30011, elements=60)
         some = [named for named in verify.checks(verify.QUICK) if named[0] in {checks.split(", ")}]

@@ -50,7 +50,7 @@ class Extent(NamedTuple):
 
 
 QUICK = Extent(1009, 4093, LEVELS, 700, 3)
-EXHAUSTIVE = Extent(1, 1, LEVELS[:1], 100_000, 1)
+EXHAUSTIVE = Extent(1, 1, LEVELS[:1], 30_000, 1)
 
 
 def self_tests(outcome: Outcome) -> None:
