@@ -42,7 +42,7 @@ Result = dict[str, Any]
 class Extent(NamedTuple):
     """How much of a domain is judged."""
 
-    every: int  # chunk so manyth of the sweeps: 1 for all
+    every: int  # so manyth chunk of exp and number of log1p: 1 for all
     pair_every: int  # 16-bit number so manyth beside every other
     pair_levels: tuple[str, ...]
     elements: int  # of a kind of rows

@@ -42,11 +42,11 @@ def error(pair: Pair, exact: Reals, name: str) -> Array:
 
 
 def sweep(outcome: Outcome, every: int = 1) -> None:
-    """Judge every float32 from 0 (every so manyth chunk); the bits are the same on every level."""
+    """Judge every (so manyth) float32 from 0; the bits are the same on every level."""
     bound = _core._log_facts()["float32"]["log1p_bound"]
 
     def judge(begin: int) -> None:
-        patterns = np.arange(begin, min(begin + CHUNK, INFINITY), dtype=np.uint32)
+        patterns = np.arange(begin, min(begin + CHUNK * every, INFINITY), every, dtype=np.uint32)
         w = patterns.view(np.float32).astype(np.float64)
         # Relative errors of 2^-52: a ten-thousandth of the bound.
         found = error(on_every_level(_core._log1p, w, "float32"), np.log1p(w), "float32")
@@ -54,7 +54,7 @@ def sweep(outcome: Outcome, every: int = 1) -> None:
             "log1p", "float32", "every level", found, bound, lambda i: f"w = {float(w[i])!r}"
         )
 
-    starts = range(0, INFINITY, CHUNK)[::every]
+    starts = range(0, INFINITY, CHUNK * every)
     with ThreadPoolExecutor(THREADS) as pool:
         for done, _ in enumerate(pool.map(judge, starts)):
             outcome.tick(done / len(starts))
