@@ -3,44 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import ml_dtypes
 import numpy as np
-import numpy.typing as npt
 import pytest
 
-from softlane import _core
 from softlane._oracle import ulp_error
+from softlane.verify.levels import (  # noqa: F401 (for the tests)
+    DTYPES,
+    FMA_LEVELS,
+    LEVELS,
+    bits,
+    level,
+    sample,
+)
+from softlane.verify.promises import promised_ulp
 
-BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
-DTYPES = {
-    "float16": np.dtype(np.float16),
-    "bfloat16": BFLOAT16,
-    "float32": np.dtype(np.float32),
-    "float64": np.dtype(np.float64),
-}
+BFLOAT16 = DTYPES["bfloat16"]
 EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES.keys())
-LEVELS: tuple[str, ...] = _core._isa_supported()
-FMA_LEVELS = tuple(level for level in LEVELS if level in ("avx512", "avx2", "neon"))
-
-
-@contextmanager
-def level(name: str) -> Iterator[None]:
-    """The active instruction-set level is `name` inside the block."""
-    former = _core._use_isa(name)
-    try:
-        yield
-    finally:
-        _core._use_isa(former)
-
-
-def promised_ulp(dtype: np.dtype, temperature: npt.ArrayLike = 1.0) -> float:
-    """The bound that is promised for a result of this dtype."""
-    if dtype.itemsize == 2:
-        return 0.51
-    return 3.0 if np.all(np.asarray(temperature) == 1) else 3.5
 
 
 def overflowed(exact: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -57,12 +38,6 @@ def assert_accurate(got, want, dtype: np.dtype, bound: float | None = None) -> N
     want = overflowed(want, dtype)
     worst = np.max(ulp_error(np.asarray(got), want), initial=0)
     assert worst <= (promised_ulp(dtype) if bound is None else bound)
-
-
-def bits(array) -> bytes:
-    """The values' bytes in C order and native byte order, whatever the layout."""
-    array = np.asarray(array)
-    return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="))).tobytes()
 
 
 NAN_BITS = {"float16": 0x7E00, "bfloat16": 0x7FC0, "float32": 0x7FC0 << 16, "float64": 0x7FF8 << 48}
@@ -118,11 +93,3 @@ def laid_out(values: np.ndarray, layout: str) -> np.ndarray:
     array = LAYOUTS[layout](values.shape, values.dtype)
     array[...] = values
     return array
-
-
-def sample(
-    shape: tuple[int, ...], dtype: np.dtype, seed: int = 0, scale: float = 4.0
-) -> np.ndarray:
-    """Logits N(0, scale^2)."""
-    normal = np.random.default_rng(seed).standard_normal(shape)
-    return np.asarray(normal * scale).astype(dtype)

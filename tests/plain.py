@@ -14,6 +14,7 @@ from helpers import overflowed, promised_ulp
 
 from softlane import cross_entropy, cross_entropy_with_grad, log_softmax, logsumexp, softmax
 from softlane._oracle import ulp, ulp_error
+from softlane.verify.promises import LOGSUMEXP_ERROR
 
 WIDE = np.longdouble
 
@@ -87,14 +88,6 @@ def plain_logsumexp(x, axis=-1, b=None, where=None, keepdims=False) -> Sum:
         size = np.maximum(sizes.max(axis=axes, keepdims=True, initial=0), np.abs(shift - log))
         parts = log, np.sign(total), condition, size
     return Sum(*(part if keepdims else part.squeeze(axes) for part in parts))
-
-
-# What logsumexp promises beside its ULPs: an absolute error where the maximum and the logarithm of
-# the sum cancel, and one relative to the sizes of the two.
-LOGSUMEXP_ERROR = {
-    "float16": (2.0**-22, 2.0**-50), "bfloat16": (2.0**-22, 2.0**-50),
-    "float32": (2.0**-22, 2.0**-50), "float64": (2.0**-51, 2.0**-104),
-}  # fmt: skip
 
 
 def assert_logsumexp(result, want: Sum, return_sign: bool) -> None:

@@ -16,29 +16,20 @@ from reference import FACTS, LN2, THREADS, errors_by_level, exp_reference, long_
 
 from softlane import _core
 from softlane._oracle import ulp_error
+from softlane.verify import exponential
+from softlane.verify.exponential import (
+    GROUP,
+    all_equal_near_0,
+    ascending,
+    spaced,
+    starts,
+    with_specials,
+)
+from softlane.verify.outcome import Outcome
 
 EVERY_TYPE = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
-GROUP = 17  # one special value, then 16 ordinary ones: each lane of a vector has its turn
-STEP = 16 * 1024  # ordinary values in a chunk
-SPECIAL = [np.nan, np.inf, 3e38, 0.0, 1e5, -np.inf] * 6 + [-3e38, -1e5, 1e-45]  # slow ones are rare
-EXTRA_SHIFTS = 20  # a row's shift may be this much above an element's own in the exhaustive sweep
 
-Worst = dict[str, tuple[float, float]]  # level: the largest error, the input that has it
-
-
-def spaced(x: np.ndarray) -> np.ndarray:
-    """Each 16 elements preceded by a copy of their first, to be replaced by a special value."""
-    groups = x.reshape(-1, GROUP - 1)
-    return np.hstack([groups[:, :1], groups]).ravel()
-
-
-OFFSETS = {sign: spaced(np.arange(STEP, dtype=np.uint32)[::sign]) for sign in (-1, 1)}
-
-
-def with_specials(x: np.ndarray) -> np.ndarray:
-    x = x.copy()
-    x[::GROUP] = np.resize(SPECIAL, len(x) // GROUP)
-    return x
+Worst = dict[str, tuple[float, object]]  # level: the largest error, the input that has it
 
 
 def evaluated(x: np.ndarray, shift: int, subtract: float = 0.0) -> dict[str, np.ndarray]:
@@ -75,46 +66,20 @@ def check(found: Worst, dtype: type, record_property: Callable[[str, object], No
 # float32
 
 
-def ascending(first: int, last: int, sign: int) -> np.ndarray:
-    """STEP floats of one sign in ascending order, spaced; `first` and `last` bound their bits."""
-    bits = np.minimum(OFFSETS[sign] + np.uint32(first), np.uint32(last))
-    return (bits if sign > 0 else bits | np.uint32(1 << 31)).view(np.float32)
-
-
 def sweep(largest: float, sign: int, chunk: Callable[[np.ndarray], Worst]) -> Worst:
     """The largest errors over all floats of one sign from 0 to a magnitude."""
-    last = int(np.float32(largest).view(np.uint32))
-    starts = range(0, last + 1, STEP)
+    begins, last = starts(largest)
     with ThreadPoolExecutor(THREADS) as pool:
-        return merged(pool.map(lambda start: chunk(ascending(start, last, sign)), starts))
+        return merged(pool.map(lambda start: chunk(ascending(start, last, sign)), begins))
 
 
 def unshifted(x: np.ndarray) -> Worst:
     """The errors for a shift of 0."""
     results = evaluated(x, 0)
-    if np.abs(x[[0, -1]]).max() < 2.0**-26 and all((e == e[0]).all() for e in results.values()):
-        x = x[[0, -1]]  # of one result for all, the error is largest at an end
+    if all(all_equal_near_0(x, e) for e in results.values()):
+        x = x[[0, -1]]
         results = {name: e[[0, -1]] for name, e in results.items()}
     return worst(x, exp_reference(x, 0), results)
-
-
-def every_shift(x: np.ndarray) -> np.ndarray:
-    """exp with each element's own shift N; N + 1 ... N + 20 must change the exponent alone."""
-    own = np.rint(x.astype(np.float64) / LN2).astype(np.int64)
-    beside = with_specials(x)
-    e = np.empty_like(x)
-    unshifted_bits = np.empty(len(x), np.uint32)  # of e * 2^N, the exponent modulo 2^9
-    for shift in range(own[0], own[-1] + EXTRA_SHIFTS + 1):
-        lowest, begin, end = np.searchsorted(own, [shift - EXTRA_SHIFTS, shift, shift + 1])
-        shifted = _core._exp(beside[lowest:end], shift)
-        bits = shifted.view(np.uint32) + np.uint32(shift % 512 << 23)
-        e[begin:end] = shifted[begin - lowest :]
-        unshifted_bits[begin:end] = bits[begin - lowest :]
-        other = bits != unshifted_bits[lowest:end]
-        other[-lowest % GROUP :: GROUP] = False
-        assert not other.any(), f"{x[lowest:end][other]!r} with shift {shift}"
-    e[::GROUP] = e[1::GROUP]
-    return e
 
 
 def test_float32_from_minus_104_to_0(record_property) -> None:
@@ -126,12 +91,9 @@ def test_float32_from_minus_104_to_0(record_property) -> None:
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_float32_everywhere(sign, isa, record_property) -> None:
     """Every float up to the limit, with every shift from its own to 20 above."""
-
-    def chunk(x: np.ndarray) -> Worst:
-        own = np.rint(x.astype(np.float64) / LN2)
-        return worst(x, exp_reference(x, own), {isa: every_shift(x)})
-
-    found = sweep(FACTS["float32"]["limit"], sign, chunk)
+    outcome = Outcome("exp")
+    exponential.sweep(outcome, [sign], levels=[isa])
+    found = {isa: (errors.worst, errors.where) for (_, _, isa), errors in outcome.errors.items()}
     check(found, np.float32, record_property)
 
 
@@ -185,6 +147,15 @@ def test_recorded_worst_input(dtype) -> None:
     results = on_levels(lambda: _core._exp(np.full(1, x), shift))
     worst = max(ulp_error(e, exact).item() for e in results.values())
     assert facts["bound_ulp"] - 0.02 <= worst <= facts["bound_ulp"]
+
+
+def test_parts_of_ln_2() -> None:
+    with ctx.workprec(256):
+        ln2 = arb.const_log2()
+        parts = [exponential.LN2, exponential.LN2_LOW, exponential.LN2_REST]
+        assert parts[0] + parts[1] == parts[0]
+        assert long_double([ln2])[0] == np.sum(np.array(parts[:2], np.longdouble))
+        assert abs(sum(map(arb, parts)) - ln2) < 2.0**-119
 
 
 @EVERY_TYPE

@@ -6,9 +6,7 @@ faulthandler names the test. XNNPACK 1003 and 10467, numpy 32017 are such faults
 
 from __future__ import annotations
 
-import ctypes
 import itertools
-import math
 import mmap
 import sys
 from collections.abc import Iterator
@@ -18,55 +16,18 @@ import pytest
 from calls import CALLS, EVERY_CALL, Arrays, all_bits, calls, mapped, taken
 from helpers import DTYPES, EVERY_DTYPE, bits
 
-pytestmark = pytest.mark.skipif(
-    sys.platform not in ("linux", "darwin"), reason="guard pages need mprotect, which is POSIX's"
-)
+from softlane.verify import guard_pages
+from softlane.verify.guard_pages import Areas, out_like, put, sides
+
+pytestmark = pytest.mark.skipif(not guard_pages.SUPPORTED, reason=guard_pages.NEEDS)
 AT_END = pytest.mark.parametrize("at_end", [False, True], ids=["before", "after"])
-PROT_NONE = 0
 CANARY = 0xA5
 SOME_LENGTHS = [*range(1, 20), 31, 32, 33, 47, 48, 49, 63, 64, 65, 100, 127, 128, 129, 299, 300]
 
 
-class Guarded:
-    """Memory of some pages between two forbidden ones."""
-
-    def __init__(self, size: int) -> None:
-        page = mmap.PAGESIZE
-        self.size = -(-size // page) * page
-        self.memory = mmap.mmap(-1, self.size + 2 * page)
-        address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
-        protect = ctypes.CDLL(None, use_errno=True).mprotect
-        protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-        for guard in (address, address + page + self.size):
-            if protect(guard, page, PROT_NONE):
-                raise OSError(ctypes.get_errno(), "mprotect")
-        self.bytes = np.frombuffer(self.memory, np.uint8, self.size, page)
-
-    def place(self, shape: tuple[int, ...], dtype: np.dtype, at_end: bool) -> np.ndarray:
-        """An array of the shape that touches the guard after it, or the one before it."""
-        size = math.prod(shape) * dtype.itemsize
-        part = self.bytes[self.size - size :] if at_end else self.bytes[:size]
-        return part.view(dtype).reshape(shape)
-
-    def put(self, values: np.ndarray, at_end: bool) -> np.ndarray:
-        array = self.place(values.shape, values.dtype, at_end)
-        array[...] = values
-        return array
-
-
 @pytest.fixture(scope="module")
-def areas() -> dict[str, Guarded]:
-    """One for each argument, and for out."""
-    names = {name for call in CALLS.values() for name in call.names}
-    return {n: Guarded(33 * 300 * 8) for n in (*names, "temperature", "where", "out")}
-
-
-def put(areas: dict[str, Guarded], arrays: Arrays, at_end: bool) -> Arrays:
-    return {name: areas[name].put(array, at_end) for name, array in arrays.items()}
-
-
-def out_like(areas: dict[str, Guarded], array: np.ndarray, at_end: bool) -> np.ndarray:
-    return areas["out"].place(array.shape, array.dtype, at_end)
+def areas() -> Areas:
+    return guard_pages.areas()
 
 
 def in_place(arrays: Arrays, result: np.ndarray) -> Iterator[str]:
@@ -98,7 +59,7 @@ def test_xnnpack_1003_rows_of_1_to_300(call, dtype, isa, areas):
         given = taken(call.arrays(n, dtype, 4), (np.arange(4) + n) % 4)
         results = call(given)
         want = all_bits(results)
-        for at_end in (False, True) if n <= 64 else (n // 64 % 2 == 0,):
+        for at_end in sides(n):
             placed, out = put(areas, given, at_end), out_like(areas, results[0], at_end)
             assert all_bits(call(placed, out=out)) == want
             if n % 5 == 0 or n < 20:

@@ -9,20 +9,7 @@ import numpy as np
 from calls import CALLS, EVERY_CALL, Arrays, all_bits, mapped, taken
 from helpers import DTYPES, EVERY_DTYPE, bits
 
-
-class Movable:
-    """A copy of an array that begins so many bytes after a multiple of 64 as it is told to."""
-
-    def __init__(self, array: np.ndarray) -> None:
-        memory = np.zeros(array.nbytes + 128, np.uint8)
-        self.array = array
-        self.memory = memory[-memory.__array_interface__["data"][0] % 64 :]
-
-    def at(self, offset: int) -> np.ndarray:
-        bytes_ = self.memory[offset : offset + self.array.nbytes]
-        copy = bytes_.view(self.array.dtype).reshape(self.array.shape)
-        copy[...] = self.array
-        return copy
+from softlane.verify.invariance import Movable, spread
 
 
 @EVERY_CALL
@@ -50,21 +37,14 @@ def test_strides_and_neighbours(call, dtype, isa):
         arrays = call.arrays(n, dtype, 4)
         want = all_bits(call(arrays))
         for step in (1, 2, 3, 7, -1, -2):
-
-            def spread(array: np.ndarray, axis: int, step: int = step) -> np.ndarray:
-                shape = np.array(array.shape)
-                shape[axis] *= abs(step)
-                memory = np.full(shape, -77 if array.dtype.kind == "i" else np.nan, array.dtype)
-                part = (slice(None),) * (axis % array.ndim) + (slice(None, None, step),)
-                memory[part] = array
-                return memory[part]
-
-            elements = mapped(arrays, lambda a: spread(a, 1), lambda a: spread(a, 0))
-            rows = mapped(arrays, lambda a: spread(a, 0))
+            elements = mapped(
+                arrays, lambda a, s=step: spread(a, 1, s), lambda a, s=step: spread(a, 0, s)
+            )
+            rows = mapped(arrays, lambda a, s=step: spread(a, 0, s))
             for given in (elements, rows):
                 assert all_bits(call(given)) == want
-                assert all_bits(call(given, out=spread(call(arrays)[0], -1))) == want
-            weights = {k: spread(a, 0) if k == "weight" else a for k, a in arrays.items()}
+                assert all_bits(call(given, out=spread(call(arrays)[0], -1, step))) == want
+            weights = {k: spread(a, 0, step) if k == "weight" else a for k, a in arrays.items()}
             assert all_bits(call(weights)) == want
 
 

@@ -6,44 +6,24 @@ float32 rows and of 2^-53 for float64 rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 from flint import arb, ctx
-from helpers import LEVELS
-from reference import LN2, THREADS, long_double, on_levels
+from reference import LN2, long_double
 
 from softlane import _core
 from softlane._oracle import wide_float
+from softlane.verify import logarithm
+from softlane.verify.logarithm import INFINITY, Pair, on_every_level
+from softlane.verify.outcome import Outcome
 
 EVERY_WIDTH = pytest.mark.parametrize("name", ["float32", "float64"])
-UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}
-INFINITY = 0x7F80_0000  # the bits of the first float32 that is not finite
-CHUNK = 1 << 18
 STALE = 0.5  # of a bound: what a sweep must reach for the bound to say something
-
-Pair = tuple[np.ndarray, np.ndarray]
-
-
-def on_every_level(function: Callable[[np.ndarray, str], Pair], v: np.ndarray, name: str) -> Pair:
-    """The result on the best level; asserts that every other has the same bits."""
-    results = on_levels(lambda: function(v, name))
-    first = results[LEVELS[0]]
-    for level, result in results.items():
-        for one, other in zip(first, result, strict=True):
-            np.testing.assert_array_equal(one.view(np.uint64), other.view(np.uint64), level)
-    return first
 
 
 def worst(pair: Pair, exact: np.ndarray, v: np.ndarray, name: str) -> tuple[float, float]:
     """The largest relative error of an unevaluated sum, in units; and the input that has it."""
-    high, low = pair
-    with np.errstate(invalid="ignore", divide="ignore"):
-        error = np.abs(((high - exact) + low) / exact) / UNIT[name]
-    error = np.where((exact == 0) & (high == 0) & (low == 0), 0, error)
-    error = np.where(np.isnan(error), np.inf, error)
+    error = logarithm.error(pair, exact, name)
     place = np.argmax(error)
     return float(error[place]), float(v[place])
 
@@ -68,19 +48,14 @@ REFERENCES = {"log1p": log1p_reference, "exp": exp_reference}
 # float32: w is a float32, the sum of a row's others
 
 
-def every_float(begin: int, end: int) -> tuple[float, float]:
-    """The largest error over the floats whose bits are in a range; same bits on every level."""
-    w = np.arange(begin, end, dtype=np.uint32).view(np.float32).astype(np.float64)
-    # Relative errors of 2^-52: a ten-thousandth of the bound.
-    return worst(on_every_level(_core._log1p, w, "float32"), np.log1p(w), w, "float32")
-
-
 @pytest.mark.exhaustive
 def test_log1p_of_every_float32(record_property) -> None:
-    with ThreadPoolExecutor(THREADS) as pool:
-        starts = range(0, INFINITY, CHUNK)
-        found = max(pool.map(lambda b: every_float(b, min(b + CHUNK, INFINITY)), starts))
-    check(found, _core._log_facts()["float32"]["log1p_bound"], record_property)
+    """The same bits on every level."""
+    outcome = Outcome("log1p")
+    logarithm.sweep(outcome)
+    (found,) = outcome.errors.values()
+    w = float(found.where.removeprefix("w = "))
+    check((found.worst, w), _core._log_facts()["float32"]["log1p_bound"], record_property)
 
 
 def test_log1p_of_many_float32(record_property) -> None:

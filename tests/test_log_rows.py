@@ -11,7 +11,6 @@ import pytest
 from families import CONFIDENT, FAMILIES, tempered
 from flint import arb, ctx
 from helpers import BFLOAT16, EVERY_DTYPE, promised_ulp
-from plain import LOGSUMEXP_ERROR
 from reference import (
     EVERY_WIDTH,
     EXTREME,
@@ -30,10 +29,10 @@ from softlane._oracle import (
     log_softmax_reference,
     logsumexp_reference,
     shifted,
-    ulp,
     ulp_error,
 )
 from softlane._oracle_losses import cross_entropy_reference
+from softlane.verify.promises import logsumexp_error as error_of_logsumexp
 
 EVERY_HALF = pytest.mark.parametrize("dtype", [np.dtype(np.float16), BFLOAT16], ids=str)
 EVERY_FAMILY = FAMILIES | CONFIDENT
@@ -45,22 +44,6 @@ Worst = dict[str, tuple[float, str]]  # level: the largest error, the row that h
 
 def loss_dtype(dtype: np.dtype) -> np.dtype:
     return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
-
-
-def lse_error(result: np.ndarray, exact: np.ndarray, x: np.ndarray, cancelled=1.0) -> np.ndarray:
-    """The error of a logsumexp as a fraction of what is promised for it.
-
-    Its terms cancel where the maximum is near -log S. `cancelled` is the factor by which the terms
-    of a sum with signs exceed it.
-    """
-    ulps = 0.51 if result.dtype.itemsize == 2 else 1.0
-    absolute, relative = LOGSUMEXP_ERROR[x.dtype.name]
-    top = np.max(x.astype(np.float64), axis=-1)
-    with np.errstate(invalid="ignore"):  # a sum of 0
-        size = np.maximum(np.abs(top), np.abs(exact - top))
-        allowed = ulps + (absolute * cancelled + relative * size) / ulp(exact, result.dtype)
-    error = ulp_error(result, exact)
-    return np.where(np.isfinite(exact), error / allowed, error)
 
 
 def targets_of(x: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -106,7 +89,7 @@ def test_rows(family, dtype, tmp_path, record_property) -> None:
         lse = log_of_sum(row)[:, 0]
         kept = x if where is None else np.where(where, x, dtype.type(-np.inf))
         results = on_levels(lambda x=x, where=where: softlane.logsumexp(x, where=where))
-        measure = functools.partial(lse_error, x=kept)
+        measure = functools.partial(error_of_logsumexp, x=kept)
         found.add("logsumexp", errors_by_level(results, lse, measure), x)
 
         some = kept.max(axis=1) > -np.inf
@@ -135,7 +118,7 @@ def log_softmax_error(x: np.ndarray) -> np.ndarray:
 
 
 def logsumexp_error(x: np.ndarray) -> np.ndarray:
-    return lse_error(softlane.logsumexp(x), logsumexp_reference(x)[0], x)
+    return error_of_logsumexp(softlane.logsumexp(x), logsumexp_reference(x)[0], x)
 
 
 @EVERY_WIDTH
@@ -233,7 +216,7 @@ def test_wider_result_has_the_accuracy_of_its_dtype(narrow, wide, isa) -> None:
         assert ulp_error(got, log_softmax_reference(x.astype(wide))).max() <= 3
         lse = softlane.logsumexp(x, dtype=wide)
         exact = logsumexp_reference(x.astype(wide))[0]
-        assert lse.dtype == wide and lse_error(lse, exact, x.astype(wide)).max() <= 1
+        assert lse.dtype == wide and error_of_logsumexp(lse, exact, x.astype(wide)).max() <= 1
 
 
 @EVERY_DTYPE
@@ -279,7 +262,7 @@ def test_logsumexp_with_factors(signs, dtype, record_property) -> None:
                 cancelled = np.exp(logsumexp_reference(x, b=np.abs(b))[0] - exact)
             cancelled = np.nan_to_num(cancelled, nan=1.0)
             both = on_levels(lambda x=x, b=b: softlane.logsumexp(x, b=b, return_sign=True))
-            measure = functools.partial(lse_error, x=x, cancelled=cancelled)
+            measure = functools.partial(error_of_logsumexp, x=x, cancelled=cancelled)
             logs = {name: log for name, (log, _) in both.items()}
             found.add("logsumexp", errors_by_level(logs, exact, measure), x)
             clear = cancelled < 2.0**20

@@ -11,9 +11,9 @@ from functools import cache
 import numpy as np
 import pytest
 from helpers import DTYPES, EVERY_DTYPE, bits, nan_row
-from test_guard_pages import Guarded
 
 from softlane import log_softmax, softmax
+from softlane.verify.guard_pages import Guarded
 
 LENGTHS = (1, 2, 3, 4, 5, 7, 8, 9, 10, 15, 16, 17, 24, 25, 31, 33, 63, 64, 65, 100, 129, 256, 257)
 LONG = (513, 1024, 1100, 2100)

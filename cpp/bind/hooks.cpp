@@ -213,12 +213,12 @@ py::tuple levels(const std::string &arch, const std::map<std::string, std::uint6
     return names(levels_for(arch == "x86_64" ? Arch::x86_64 : Arch::aarch64, facts_from(facts)));
 }
 
-// Of the active level's kernels: {(op, dtype): (found, known)}, as their numbers.
+// Of the active level's kernels: {(op, dtype): (found, known)}, by their names.
 py::dict self_test_hashes() {
     py::dict hashes;
     for (int op = 0; op < op_count; ++op)
         for (int dtype = 0; dtype < dtype_count; ++dtype)
-            hashes[py::make_tuple(op, dtype)] = py::make_tuple(
+            hashes[py::make_tuple(op_name[op], dtype_name[dtype])] = py::make_tuple(
                 self_test_hash(active(), static_cast<Op>(op), static_cast<DType>(dtype)),
                 known_self_test_hash(active(), static_cast<Op>(op), static_cast<DType>(dtype)));
     return hashes;

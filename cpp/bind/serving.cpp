@@ -13,15 +13,6 @@ namespace softlane::bind {
 namespace {
 
 constexpr const char *mode_name[] = {"off", "on", "strict"};
-constexpr const char *op_name[op_count] = {"softmax",
-                                           "log_softmax",
-                                           "logsumexp",
-                                           "softmax_backward",
-                                           "log_softmax_backward",
-                                           "cross_entropy",
-                                           "cross_entropy_with_grad"};
-constexpr const char *dtype_name[dtype_count] = {"float16", "bfloat16", "float32", "float64"};
-
 SelfTest mode = SelfTest::on;                           // set at import
 std::set<std::tuple<std::string, Op, DType>> pretended; // failures
 

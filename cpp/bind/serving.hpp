@@ -7,6 +7,17 @@
 
 namespace softlane::bind {
 
+// The names of ops and dtypes, in the order of core/types.hpp.
+inline constexpr const char *op_name[op_count] = {"softmax",
+                                                  "log_softmax",
+                                                  "logsumexp",
+                                                  "softmax_backward",
+                                                  "log_softmax_backward",
+                                                  "cross_entropy",
+                                                  "cross_entropy_with_grad"};
+inline constexpr const char *dtype_name[dtype_count] = {"float16", "bfloat16", "float32",
+                                                        "float64"};
+
 enum class SelfTest : std::uint8_t { off, on, strict };
 
 // Applies SOFTLANE_SELFTEST. Returns an error text, empty if all is well.

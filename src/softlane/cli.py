@@ -1,6 +1,7 @@
-"""The command line: `python -m softlane {info,bench,targets,plot}`.
+"""The command line: `python -m softlane {info,verify,bench,targets,plot}`.
 
-`info` needs numpy alone; the others import what they draw with, rich or matplotlib, when they run.
+`info` and `verify` need numpy alone; the others import what they draw with, rich or matplotlib,
+when they run.
 """
 
 from __future__ import annotations
@@ -51,6 +52,20 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", required=True)
     commands.add_parser("info", help="version, instruction sets, compiler, processor")
+    proof = commands.add_parser(
+        "verify",
+        help="repeat the proof of accuracy, safety and same bits on this machine",
+        description="Verify every kernel that this machine can run: self-tests, errors against an "
+        "oracle in higher precision, edge cases, guard pages, invariance, published hashes. Takes "
+        "some seconds; the exit status is 1 if anything failed.",
+    )
+    proof.add_argument(
+        "--exhaustive",
+        action="store_true",
+        help="every float32 through exp and log1p, every pair of 16-bit numbers, more rows: "
+        "takes minutes",
+    )
+    proof.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every figure here")
     _bench(
         commands.add_parser(
             "bench",
@@ -190,6 +205,28 @@ def run_bench(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def run_verify(arguments: argparse.Namespace) -> int:
+    """Verify, print what was found, write the JSON; 1 if anything failed."""
+    from softlane import verify
+    from softlane.verify import report
+
+    if reason := unwritable(arguments.json):
+        return refuse(reason)
+    terminal = report.terminal()
+    extent = verify.EXHAUSTIVE if arguments.exhaustive else verify.QUICK
+    with terminal.progress() as tick:
+        result = verify.run(extent, tick, lambda outcome: report.tell(outcome, terminal))
+    for name in result["missing"]:
+        terminal.line(f"bfloat16 is not verified: pip install {name}")
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        terminal.line(f"Every figure is in {arguments.json}.")
+    failed = [check["name"] for check in result["checks"] if not check["passed"]]
+    verdict = f"FAILED: {', '.join(failed)}" if failed else "Verified: every check passed"
+    terminal.line(f"{verdict}, in {result['seconds']} s.")
+    return 1 if failed else 0
+
+
 def run_targets(arguments: argparse.Namespace) -> int:
     """Measure the targets, print them, write the JSON."""
     try:
@@ -237,6 +274,7 @@ def run_plot(arguments: argparse.Namespace) -> int:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "info": lambda arguments: info(),
+    "verify": run_verify,
     "bench": run_bench,
     "targets": run_targets,
     "plot": run_plot,
