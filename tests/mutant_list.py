@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from peer_mutants import PEER_MUTANTS
+
 ROWS = "rows softmax log_rows"
 PANELS = "panels layout"
 LOSSES = "cross_entropy gradients labels"
@@ -18,7 +20,7 @@ class Mutant:
     file: str
     old: str
     new: str
-    tests: str  # words: tests/test_<word>.py
+    tests: str = ""  # words: tests/test_<word>.py; none where tests/peer_faults.py names tests
 
 
 MUTANTS = [
@@ -350,4 +352,5 @@ MUTANTS = [
         "return true; };",
         "threads invariance",
     ),
+    *(Mutant(*fields) for fields in PEER_MUTANTS),
 ]

@@ -190,7 +190,7 @@ def test_dtypes_promote(function, first, second, result):
 @EVERY_LAYOUT
 @EVERY_DTYPE
 @EVERY_FUNCTION
-def test_layout_changes_no_bit(function, layout, dtype, isa):
+def test_numpy_13512_pytorch_75923_layout_changes_no_bit(function, layout, dtype, isa):
     for shape, axis in (((3, 40), 1), ((40, 3), 0), ((3, 4, 17), (0, 2))):
         grad, y = arguments(function, shape, dtype, axis)
         want = bits(function(grad, y, axis))
