@@ -25,6 +25,7 @@ FAULTS = [
         {
             "clamp that drops NaN": (
                 "special::pytorch_25110_6864_jax_21495_specials_at_every_position"
+                " special_ops::pytorch_25110_6864_jax_21495_specials_at_every_position_of_a_loss"
             )
         },
     ),
@@ -43,7 +44,10 @@ FAULTS = [
         {
             "row without a number becomes 1 / n": (
                 "special::tt_metal_56056_all_minus_inf_is_nan_and_never_one_nth"
-            )
+            ),
+            "row of -inf is regular": (
+                "special_ops::tt_metal_56056_a_loss_of_nothing_but_minus_inf_is_nan"
+            ),
         },
     ),
     Fault(
@@ -59,7 +63,12 @@ FAULTS = [
     Fault(
         "torch-mojo 319",
         "NaN where the first block is all -inf",
-        {"exponential of -inf is NaN": "special::torch_mojo_319_first_blocks_all_minus_inf"},
+        {
+            "exponential of -inf is NaN": (
+                "special::torch_mojo_319_first_blocks_all_minus_inf"
+                " special_ops::torch_mojo_319_first_blocks_all_minus_inf_of_logsumexp_and_losses"
+            )
+        },
     ),
     Fault(
         "rmcgibbo/logsumexp 2",
@@ -118,6 +127,7 @@ FAULTS = [
             "far rows are reduced like others": (
                 "special::pytorch_38839_logits_with_an_offset"
                 " cross_entropy::pytorch_38839_logits_with_an_offset"
+                " special_ops::pytorch_38839_logsumexp_of_logits_with_an_offset"
             )
         },
     ),
@@ -146,6 +156,7 @@ FAULTS = [
             "sum stalls at 2048 terms": (
                 "special::candle_3727_executorch_20090_sums_do_not_stall"
                 " cross_entropy::candle_3727_executorch_20090_sums_do_not_stall"
+                " special_ops::candle_3727_executorch_20090_logsumexp_does_not_stall"
             )
         },
     ),
@@ -504,6 +515,27 @@ FAULTS = [
         "HiGHS 1593",
         "Ctrl-C during a long call",
         {"signals of the caller stay blocked": "fork::highs_1593_ctrl_c_during_long_calls"},
+    ),
+    Fault(
+        "threadpoolctl 41, pytorch 98836",
+        "a crash or a hang, depending on what is imported first",
+        {
+            "change: a runtime of threads that others load as well (OpenMP) is linked": (
+                "import_order::threadpoolctl_41_pytorch_98836_import_in_each_order"
+            )
+        },
+    ),
+    # ---- size
+    Fault(
+        "tensorflow 17783, tensorflow 11723, pytorch 84144, pytorch 111484, pytorch 191565, "
+        "onnxruntime 32299, Paddle 71935",
+        "indices of 32 bits on huge rows and arrays",
+        {
+            "change: a row, a stride or a number of elements is kept in 32 bits": (
+                "huge::tensorflow_17783_11723_pytorch_84144_111484_191565"
+                "_onnxruntime_32299_paddle_71935_indices"
+            )
+        },
     ),
 ]
 

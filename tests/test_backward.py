@@ -38,7 +38,7 @@ def check(function, grad, y, axis=-1, temperature=1.0):
 
 @EVERY_DTYPE
 @EVERY_FUNCTION
-def test_every_shape_and_axis(function, dtype, isa):
+def test_xla_11772_every_shape_and_axis(function, dtype, isa):
     axes = (0, 1, 2, -1, (0, 1), (2, 0), (2, 1, 0), None, ())
     for shape in itertools.product((0, 1, 17), repeat=3):
         for axis in axes:
