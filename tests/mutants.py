@@ -3,11 +3,12 @@
     python tests/mutants.py [--only WORD ...] [--json FILE] [--directory FOLDER]
 
 Each one changes one place of a copy of the source, never the source itself. The copy is built, and
-the tests that guard that place are run on it: those that tests/peer_faults.py names beside the
-mutant, each of which must fail, else the files that the mutant itself names, of which one test
-must. A mutant that a test does not notice survives, and the exit status is 1; so it is if one does
-not build, or if a test fails without any. The self-test is off, so that it does not find the fault
-before the tests; whether it would, which no change of a kernel's results should pass, stands beside.
+the tests that guard that place are run on it: those that tests/peer_faults.py has beside the
+mutant, of which each must fail, else the files that the mutant names, of which one test must. A
+mutant that a test does not notice survives. The exit status is 1 if one does, or does not build, or
+if a test fails without any. The self-test at first use is off, for the tests to be alone; whether
+it notices too, which no change of a kernel's results should pass, stands beside.
+
 About a minute each; needs the extra `test`, git and a C++ compiler. With --directory the copy stays
 for the next run, which builds what has changed.
 """
@@ -108,9 +109,7 @@ class Workshop:
             "sys.exit(any(found != known for found, known in _core._self_test_hashes().values()))"
         )
         command = [sys.executable, "-c", code]
-        return (
-            subprocess.run(command, env=self.environment, capture_output=True).returncode != 0
-        )
+        return subprocess.run(command, env=self.environment, capture_output=True).returncode != 0
 
     @contextlib.contextmanager
     def mutated(self, mutant: Mutant) -> Iterator[None]:
