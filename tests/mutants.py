@@ -34,7 +34,7 @@ from mutant_list import MUTANTS, Mutant
 from peer_faults import nodes_of
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
+from rich.table import Column, Table
 
 ROOT = Path(__file__).parents[1]
 LONGEST = 900  # seconds for one run of tests
@@ -139,7 +139,7 @@ def runs_of(mutant: Mutant) -> list[list[str]]:
 
 
 def table_of(verdicts: list[Verdict]) -> Table:
-    table = Table("fault", "mutant", "killed by", "self-test")
+    table = Table("fault", "mutant", Column("killed by", overflow="fold"), "self-test")
     for verdict in verdicts:
         lines = [
             failure or f"[bold]survives {tests}[/bold]"
