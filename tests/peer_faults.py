@@ -525,15 +525,40 @@ FAULTS = [
             )
         },
     ),
-    # ---- size
+    # ---- size: indices of 32 bits on huge rows and arrays
     Fault(
-        "tensorflow 17783, tensorflow 11723, pytorch 84144, pytorch 111484, pytorch 191565, "
-        "onnxruntime 32299, Paddle 71935",
-        "indices of 32 bits on huge rows and arrays",
+        "tensorflow 17783, pytorch 84144",
+        "logarithms of more than 2^31 elements",
         {
-            "change: a row, a stride or a number of elements is kept in 32 bits": (
-                "huge::tensorflow_17783_11723_pytorch_84144_111484_191565"
-                "_onnxruntime_32299_paddle_71935_indices"
+            "change: a stride or an offset of Walk (core/run.cpp) in 32 bits": (
+                "huge::tensorflow_17783_pytorch_84144_logsumexp"
+            )
+        },
+    ),
+    Fault(
+        "pytorch 111484, onnxruntime 32299",
+        "losses of more than 2^31 logits",
+        {
+            "change: a stride or an offset of Walk (core/run.cpp) in 32 bits": (
+                "huge::pytorch_111484_onnxruntime_32299_cross_entropy"
+            )
+        },
+    ),
+    Fault(
+        "pytorch 191565, Paddle 71935",
+        "losses of a row of more than 2^31 classes",
+        {
+            "change: a label or the length of a row (core/kernels.hpp) in 32 bits": (
+                "huge::pytorch_191565_paddle_71935_losses_of_a_long_row"
+            )
+        },
+    ),
+    Fault(
+        "tensorflow 11723",
+        "a row of more than 2^31 elements",
+        {
+            "change: the length of a row (core/kernels.hpp) in 32 bits": (
+                "huge::tensorflow_11723_softmax_of_a_long_row"
             )
         },
     ),
