@@ -17,6 +17,13 @@ KERNELS = [
     ),
     (
         "special",
+        "gradient of a row without a number is 1 / n",
+        "rows/loss_gradients.hpp",
+        "return fill(row.y, row.n, not_a_number<C>);",
+        "return fill(row.y, row.n, C(1) / static_cast<C>(row.n));",
+    ),
+    (
+        "special",
         "exponential of -inf is NaN",
         "rows/exp.hpp",
         "x = max(in_lanes<V>(lowest), x);",

@@ -266,7 +266,8 @@ def test_numpy_22867_out_is_another_view_of_an_argument(function, dtype, isa):
 def test_numpy_26972_shifted_overlap_with_both(function, dtype, isa):
     grad, y = arguments(function, (2, 20), dtype)
     want, size = bits(function(grad, y)), grad.nbytes
-    for offset in (*range(0, 3 * size + 1, 3 * dtype.itemsize), size - 1, 2 * size + 1):
+    ends = (size - 1, 2 * size + 1, 3 * size - dtype.itemsize, 3 * size - 1)
+    for offset in (*range(0, 3 * size + 1, 3 * dtype.itemsize), *ends):
         memory = np.zeros(4 * size, np.uint8)
         one, other = (memory[n * size :][:size].view(dtype).reshape(2, 20) for n in (1, 2))
         one[...], other[...] = grad, y
