@@ -82,10 +82,10 @@ MUTANTS = [
     ),
     Mutant(
         "tail",
-        "short rows: the last columns twice in the sum",
+        "short rows: columns before the last in their place",
         "rows/short_rows.hpp",
-        "static_cast<int>(i + block - n_)",
-        "0",
+        "load_columns(x + n_ - block, stride, v);",
+        "load_columns(x + i - block, stride, v);",
         PANELS,
     ),
     Mutant(
@@ -122,10 +122,10 @@ MUTANTS = [
     ),
     Mutant(
         "order",
-        "block of a panel's sum is another",
+        "a panel adds up without the low parts",
         "rows/panel.hpp",
-        "Sum<C>::block",
-        "(2 * Sum<C>::block)",
+        "store(sums.low[j], low);",
+        "store(sums.low[j], sub(low, low));",
         "panels invariance",
     ),
     Mutant(

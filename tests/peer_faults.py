@@ -468,10 +468,10 @@ FAULTS = [
         "pytorch 58128, pytorch 124025",
         "a row alone differs from the row in a batch",
         {
-            "block of a panel's sum is another": (
+            "a panel adds up without the low parts": (
                 "invariance::pytorch_58128_124025_columns_equal_rows"
             ),
-            "short rows: the last columns twice in the sum": (
+            "short rows: columns before the last in their place": (
                 "invariance::pytorch_58128_124025_a_row_alone_and_at_every_place_of_a_batch"
             ),
         },
