@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from peer_mutants import PEER_MUTANTS
+
 ROWS = "rows softmax log_rows"
 PANELS = "panels layout"
 LOSSES = "cross_entropy gradients labels"
@@ -18,7 +20,7 @@ class Mutant:
     file: str
     old: str
     new: str
-    tests: str  # words: tests/test_<word>.py
+    tests: str = ""  # words: tests/test_<word>.py; none where tests/peer_faults.py names tests
 
 
 MUTANTS = [
@@ -80,10 +82,10 @@ MUTANTS = [
     ),
     Mutant(
         "tail",
-        "short rows: the last columns twice in the sum",
+        "short rows: columns before the last in their place",
         "rows/short_rows.hpp",
-        "static_cast<int>(i + block - n_)",
-        "0",
+        "load_columns(x + n_ - block, stride, v);",
+        "load_columns(x + i - block, stride, v);",
         PANELS,
     ),
     Mutant(
@@ -120,10 +122,10 @@ MUTANTS = [
     ),
     Mutant(
         "order",
-        "block of a panel's sum is another",
+        "a panel adds up without the low parts",
         "rows/panel.hpp",
-        "Sum<C>::block",
-        "(2 * Sum<C>::block)",
+        "store(sums.low[j], low);",
+        "store(sums.low[j], sub(low, low));",
         "panels invariance",
     ),
     Mutant(
@@ -390,4 +392,5 @@ MUTANTS = [
         "const std::size_t begin = (part - (part == 2)) * work.split.chunk_rows;",
         "soak",
     ),
+    *(Mutant(*fields) for fields in PEER_MUTANTS),
 ]

@@ -38,7 +38,7 @@ def check(function, grad, y, axis=-1, temperature=1.0):
 
 @EVERY_DTYPE
 @EVERY_FUNCTION
-def test_every_shape_and_axis(function, dtype, isa):
+def test_xla_11772_every_shape_and_axis(function, dtype, isa):
     axes = (0, 1, 2, -1, (0, 1), (2, 0), (2, 1, 0), None, ())
     for shape in itertools.product((0, 1, 17), repeat=3):
         for axis in axes:
@@ -190,7 +190,7 @@ def test_dtypes_promote(function, first, second, result):
 @EVERY_LAYOUT
 @EVERY_DTYPE
 @EVERY_FUNCTION
-def test_layout_changes_no_bit(function, layout, dtype, isa):
+def test_numpy_13512_pytorch_75923_layout_changes_no_bit(function, layout, dtype, isa):
     for shape, axis in (((3, 40), 1), ((40, 3), 0), ((3, 4, 17), (0, 2))):
         grad, y = arguments(function, shape, dtype, axis)
         want = bits(function(grad, y, axis))
@@ -266,7 +266,8 @@ def test_numpy_22867_out_is_another_view_of_an_argument(function, dtype, isa):
 def test_numpy_26972_shifted_overlap_with_both(function, dtype, isa):
     grad, y = arguments(function, (2, 20), dtype)
     want, size = bits(function(grad, y)), grad.nbytes
-    for offset in (*range(0, 3 * size + 1, 3 * dtype.itemsize), size - 1, 2 * size + 1):
+    ends = (size - 1, 2 * size + 1, 3 * size - dtype.itemsize, 3 * size - 1)
+    for offset in (*range(0, 3 * size + 1, 3 * dtype.itemsize), *ends):
         memory = np.zeros(4 * size, np.uint8)
         one, other = (memory[n * size :][:size].view(dtype).reshape(2, 20) for n in (1, 2))
         one[...], other[...] = grad, y

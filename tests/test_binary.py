@@ -81,7 +81,9 @@ def functions() -> dict[str, dict[str, int]]:
 
 
 @x86
-def test_wide_instructions_only_in_kernels(functions: dict[str, dict[str, int]]) -> None:
+def test_pytorch_14436_fbgemm_46_numpy_25274_onedal_704_botan_5260_no_avx_outside_kernels(
+    functions: dict[str, dict[str, int]],
+) -> None:
     for name, counts in functions.items():
         if AVX512_KERNEL.search(name):
             continue
@@ -96,6 +98,13 @@ def test_kernels_have_wide_instructions(functions: dict[str, dict[str, int]]) ->
         assert sum(c["vex"] for name, c in functions.items() if AVX2_KERNEL.search(name)) > 100
     if "avx512" in _core_compiled():
         assert sum(c["evex"] for name, c in functions.items() if AVX512_KERNEL.search(name)) > 100
+
+
+@x86
+def test_pytorch_37577_no_level_runs_at_load_time(functions: dict[str, dict[str, int]]) -> None:
+    """A static initialiser, which runs on every machine, is named after what it initialises."""
+    start_up = re.compile(r"_GLOBAL__sub|static_initialization_and_destruction")
+    assert [name for name in functions if start_up.search(name)] == []
 
 
 def _core_compiled() -> list[str]:

@@ -32,7 +32,7 @@ def probabilities(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 @EVERY_LAYOUT
 @EVERY_DTYPE
-def test_layout_of_logits_and_out_changes_no_bit(layout, dtype, isa):
+def test_numpy_13512_pytorch_75923_layout_of_logits_and_out(layout, dtype, isa):
     for shape, axis in SHAPES_AND_AXES[:4]:
         values = sample(shape, dtype)
         x = laid_out(values, layout)

@@ -67,7 +67,7 @@ def best_from(level: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_pytorch_37577_recorded_machines(machine):
+def test_numpy_9532_halide_9017_recorded_machines(machine):
     *registers, best = MACHINES[machine]
     facts = dict(zip(KEYS, registers, strict=True))
     assert _core._levels_for("x86_64", facts) == best_from(best)

@@ -55,7 +55,7 @@ def test_axis_of_no_axes_sums_each_element_alone():
 
 
 @EVERY_DTYPE
-def test_every_shape_and_axis(dtype, isa):
+def test_xla_11772_every_shape_and_axis(dtype, isa):
     axes = (0, 1, 2, (0, 1), (2, 0), (2, 1, 0), None, ())
     for shape in itertools.product((0, 1, 17), repeat=3):
         x = sample(shape, dtype)
@@ -178,7 +178,7 @@ def test_out_receives_the_logarithm(dtype, isa):
 
 @EVERY_DTYPE
 @pytest.mark.parametrize("shape", [(9, 9), (200, 200)], ids=str)
-def test_out_that_shares_memory_with_an_argument(dtype, shape, isa):
+def test_numpy_22867_out_that_shares_memory_with_an_argument(dtype, shape, isa):
     values, factors = (
         sample(shape, dtype),
         np.where(sample(shape, dtype, 1) > 0, 1, -2).astype(dtype),

@@ -120,10 +120,10 @@ def test_tt_metal_56056_all_minus_inf_is_nan_and_never_one_nth(function, dtype, 
         assert not np.any(np.isnan(result[1]))
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@EVERY_DTYPE
 @EVERY_FUNCTION
 def test_openvino_35897_one_answer_on_every_level(function, dtype, isa):
-    x = np.array([2.5, 7, INF, -1], dtype)
+    x = np.array([2.5, 7, INF, -1]).astype(dtype)
     assert bits(function(x)) == nan_row(x.dtype, 4)
 
 
@@ -229,8 +229,9 @@ def test_pytorch_113708_scipy_18295_jax_40384_log_softmax_of_a_confident_row(dty
 @EVERY_FUNCTION
 def test_mnn_235_rounding_to_the_wrong_side(function, dtype, isa):
     """Both sides of every point where exp's argument reduction changes the integer it takes."""
-    halfway = -np.arange(2400) * (np.log(2) / 16)
-    near = halfway[:, None] + np.spacing(halfway.astype(np.float32))[:, None] * np.arange(-2, 3)
+    halfway = -np.arange(17200 if dtype == np.float64 else 2400) * (np.log(2) / 16)
+    spacing = np.spacing(halfway.astype(dtype)).astype(np.float64)
+    near = halfway[:, None] + spacing[:, None] * np.arange(-2, 3)
     pairs = np.stack([np.zeros(near.size), near.ravel()], axis=1).astype(dtype)
     check(function, pairs)
     check(function, pairs[:, ::-1] + np.array(3, dtype))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import gc
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -233,6 +235,43 @@ def test_many_small_calls_beside_large_ones():
     finally:
         done.set()
         thread.join()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_pys2index_5_arrays_are_made_with_the_lock_held(count):
+    """By calls of several threads, which release it in between, while garbage is collected."""
+    rows = FACTS["parallel_elements"] // 64
+    whole = np.arange(rows * 64, dtype=np.int64).reshape(rows, 64) % 1009
+    labels = (whole[:, 0] % 64).astype(np.int8)
+    half, swapped = whole.astype(np.float16), whole.astype(">f4")
+    calls = (
+        lambda: softlane.softmax(whole.tolist()),
+        lambda: softlane.log_softmax(whole[:, ::-1], dtype=np.float64),
+        lambda: softlane.softmax(half, 0),
+        lambda: softlane.logsumexp(swapped, keepdims=True, return_sign=True),
+        lambda: softlane.softmax_backward(half, whole),
+        lambda: softlane.cross_entropy_with_grad(swapped, labels, reduction="none"),
+        lambda: softlane.softmax(np.ma.masked_array(swapped, whole % 3 == 0)),
+    )
+
+    def run(which: int) -> list[bytes]:
+        results = calls[which % len(calls)]()
+        parts = results if isinstance(results, tuple) else (results,)
+        return [bits(np.ma.getdata(part)) for part in parts]
+
+    with num_threads(1):
+        want = [run(which) for which in range(len(calls))]
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(20)
+    former = softlane.set_num_threads(count)
+    try:
+        with ThreadPoolExecutor(5) as executor:
+            assert list(executor.map(run, range(10 * len(calls)))) == want * 10
+    finally:
+        softlane.set_num_threads(former)
+        gc.set_threshold(*thresholds)
+        sys.setswitchinterval(interval)
 
 
 def test_each_thread_has_tiles_of_its_own_for_long_rows():
