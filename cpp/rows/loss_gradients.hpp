@@ -12,6 +12,7 @@ namespace {
 
 template <class C> struct GradientStats {
     bool ignored = false, regular = false;
+    bool wild = false; // terms may leave the type, and make NaN of either sign
     std::ptrdiff_t label = -1;
     // Each to be multiplied by 2^-lift:
     Real<C> factor = 0.0; // of the exponentials
@@ -100,6 +101,8 @@ struct CrossEntropyWithGrad {
             rewrite(row.kept, row.y, row.n, Function<C>(stats.factor));
         if (stats.label >= 0)
             store_one(row.y + stats.label, stats.target, stats.target_lift);
+        if (stats.wild)
+            unify_nan(row.y, row.n);
     }
 
 private:
@@ -145,7 +148,7 @@ private:
         stats.unit_lift = -2 * binade(static_cast<double>(by.factor));
         Real<C> z = 0.0; // the z-loss' share of V
         if (options.z_loss != 0)
-            z = Real<C>(2 * options.z_loss * high(LogSumExp::log_sum(row, excess)) *
+            z = Real<C>(2 * options.z_loss * high(loss.log_sum(excess)) *
                         (options.divisor / options.z_divisor));
         const Real<C> v = Real<C>(loss.weight) + loss.sums.weight + z;
         Real<C> p = 0.0, rest = 0.0; // of the label, of the others
@@ -168,6 +171,8 @@ private:
         }
         // V apart from its exponent, which may be as small as a weight is.
         const double size = magnitude(high(v));
+        const double unit = magnitude(moved(stats.unit, -stats.unit_lift));
+        stats.wild = !(size * unit < 0x1p100 && stats.largest * unit < 0x1p100);
         const int power = size > 0 && size < infinity<double> ? binade(size) : 0;
         stats.factor = stats.factor * (v * Real<C>(moved(1, -power))) * over;
         stats.lift -= power;

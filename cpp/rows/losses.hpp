@@ -58,11 +58,14 @@ template <class R> struct Loss {
     bool spread = false; // over all classes: probabilities or smoothing
     double target = 0;   // x of the label
     double weight = 0;   // of the label alone, w_t (1 - s)
+    double max = 0;      // for log_sum()
     Scored<C> sums;
     Careful<C> by; // T
 
     INLINE explicit Loss(const R &r) : row(r), options(*r.rows->loss) {
         by.temperature = row.scaling.temperature;
+        if (options.z_loss != 0 || row.extra())
+            max = row_max(row);
         if (row.rows->labels) {
             label = row.label();
             ignored = label < 0;
@@ -77,6 +80,9 @@ template <class R> struct Loss {
     }
     INLINE Real<C> distance(double x) const { // (max - x) / T
         return quotient<C>(static_cast<double>(row.range.max), x, by);
+    }
+    INLINE Real<C> log_sum(const Excess<C> &excess) const {
+        return LogSumExp::log_sum(row, excess, max);
     }
     INLINE void store(const Excess<C> &excess) const {
         const Real<C> log = excess.lift ? Real<C>(0.0) : excess.log;
@@ -96,7 +102,7 @@ template <class R> struct Loss {
         else
             *row.result() = far;
         if (double *extra = row.extra()) {
-            const double lse = high(LogSumExp::log_sum(row, excess));
+            const double lse = high(log_sum(excess));
             *extra = options.z_loss * lse * lse;
         }
     }

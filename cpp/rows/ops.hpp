@@ -119,10 +119,10 @@ template <class R> INLINE LogStats<typename R::C> log_reduce(const R &row) {
 // only at the end.
 template <class C, bool divided> struct LogOf {
     using Scalar = C;
-    C max = 0, log = 0, before = 1, middle = 1, after = 1;
+    C max = 0, minus_log = 0, before = 1, middle = 1, after = 1;
 
     INLINE LogOf() {}
-    INLINE LogOf(double t, C row_max, C row_log) : max(row_max), log(row_log) {
+    INLINE LogOf(double t, C row_max, C row_log) : max(row_max), minus_log(C(0) - row_log) {
         if constexpr (divided) {
             const Careful<C> by = careful_for<C>(t, C(0));
             const double factor = static_cast<double>(by.factor);
@@ -134,9 +134,11 @@ template <class C, bool divided> struct LogOf {
     }
     template <class V> INLINE V operator()(V x) const {
         if constexpr (!divided)
-            return sub(sub(x, broadcast<V>(max)), broadcast<V>(log));
+            return add(sub(x, broadcast<V>(max)), broadcast<V>(minus_log));
         const V d = mul_add(x, broadcast<V>(before), broadcast<V>(-max));
-        return sub(mul(mul(d, broadcast<V>(middle)), broadcast<V>(after)), broadcast<V>(log));
+        // What is flushed to -0 becomes +0: minus_log is never -0.
+        return add(mul(mul(d, broadcast<V>(middle)), broadcast<V>(after)),
+                   broadcast<V>(minus_log));
     }
 };
 
@@ -246,7 +248,7 @@ struct LogSumExp : WritesNothing {
         const LogStats<C> stats = log_reduce(row);
         const bool sure = stats.regular && high(stats.excess.log) == 0; // nothing is added
         const double log = sure            ? row_max(row)
-                           : stats.regular ? high(log_sum(row, stats.excess))
+                           : stats.regular ? high(log_sum(row, stats.excess, row_max(row)))
                                            : irregular_log(row);
         *row.result() = log;
         if (stats.excess.lift && row.range.max == 0)
@@ -256,13 +258,13 @@ struct LogSumExp : WritesNothing {
         return {};
     }
 
-    // logsumexp(x / T)
+    // logsumexp(x / T); max is row_max(row), taken before anything is written over x.
     template <class R>
-    static INLINE Real<typename R::C> log_sum(const R &row, const Excess<typename R::C> &excess) {
+    static INLINE Real<typename R::C> log_sum(const R &row, const Excess<typename R::C> &excess,
+                                              double max) {
         using C = typename R::C;
         Careful<C> by;
         by.temperature = row.scaling.temperature;
-        const double max = row_max(row);
         const Real<C> whole = by.temperature == 1 ? Real<C>(max) : quotient<C>(max, 0, by);
         if (!(magnitude(high(whole)) < infinity<double>))
             return whole;
