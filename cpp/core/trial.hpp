@@ -57,12 +57,12 @@ struct Trial {
 // from zero, with -inf, with NaN at the end, one that outweighs all, subnormal, with +inf.
 constexpr std::size_t row_kinds = 10;
 
-// A plan's tiles, of exactly their size.
+// For a plan, of exactly so many bytes.
 struct FreeWorkspace {
     void operator()(char *p) const;
 };
 using Workspace = std::unique_ptr<char, FreeWorkspace>;
-Workspace workspace_of(const Plan &plan);
+Workspace workspace_of(std::size_t bytes);
 
 // Every buffer has exactly the size of its rows, for a sanitizer to see the first byte outside.
 void run_trial(const KernelTable &table, const TrialOp &of, DType dtype, const Trial &trial,

@@ -356,7 +356,7 @@ Stage::Stage(const Call &of)
     if (plan.panel_rows && call.tile_rows < 1000)
         plan.panel_rows = panel_bytes / dtype_size[static_cast<int>(plan.kernel_dtype)];
     plan.tile_rows = std::min(plan.tile_rows, call.tile_rows);
-    workspace = workspace_of(plan);
+    workspace = workspace_of(plan.workspace_bytes);
 }
 
 const Outcome &Stage::run(const KernelTable &table) {
@@ -411,7 +411,7 @@ Outcome run_alone(const Call &call, const KernelTable &table, std::size_t row) {
         use(y_stream, y, call.y_dtype);
     }
     const Plan plan = make_plan(problem);
-    carry_out(plan, table, workspace_of(plan).get(), 1);
+    carry_out(plan, table, workspace_of(plan.workspace_bytes).get(), 1);
     for (std::size_t i = 0; i < y.size() / y_size; ++i)
         outcome.y.push_back(load(y.data() + i * y_size, y_size, false));
     return outcome;
