@@ -172,7 +172,8 @@ private:
         // V apart from its exponent, which may be as small as a weight is.
         const double size = magnitude(high(v));
         const double unit = magnitude(moved(stats.unit, -stats.unit_lift));
-        stats.wild = !(size * unit < 0x1p100 && stats.largest * unit < 0x1p100);
+        const double most = size > stats.largest ? size : stats.largest;
+        stats.wild = !(unit < 0x1p100 && most * unit < 0x1p100);
         const int power = size > 0 && size < infinity<double> ? binade(size) : 0;
         stats.factor = stats.factor * (v * Real<C>(moved(1, -power))) * over;
         stats.lift -= power;
