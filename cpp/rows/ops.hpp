@@ -137,8 +137,7 @@ template <class C, bool divided> struct LogOf {
             return add(sub(x, broadcast<V>(max)), broadcast<V>(minus_log));
         const V d = mul_add(x, broadcast<V>(before), broadcast<V>(-max));
         // What is flushed to -0 becomes +0: minus_log is never -0.
-        return add(mul(mul(d, broadcast<V>(middle)), broadcast<V>(after)),
-                   broadcast<V>(minus_log));
+        return add(mul(mul(d, broadcast<V>(middle)), broadcast<V>(after)), broadcast<V>(minus_log));
     }
 };
 

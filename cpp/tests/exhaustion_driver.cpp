@@ -78,8 +78,8 @@ void operator delete[](void *p, Size, Align) noexcept { std::free(p); }
 
 extern "C" {
 int __real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*run)(void *), void *argument) {
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *argument) {
     return threads.take() ? __real_pthread_create(thread, attributes, run, argument) : EAGAIN;
 }
 }
@@ -119,8 +119,7 @@ std::uint64_t work() {
                               apply_thread_variables("a number that does not exist", nullptr);
     hash.add(error.data(), error.size());
     Random random(6);
-    run_trial(active(), trial_ops[op_count], DType::bf16, {9, 40, true, true, true},
-              random, hash);
+    run_trial(active(), trial_ops[op_count], DType::bf16, {9, 40, true, true, true}, random, hash);
     share(hash);
     return hash.value();
 }

@@ -20,6 +20,10 @@ inline void check(bool holds, const char *isa, const char *what) {
     std::abort();
 }
 
+template <class T, std::size_t n> T pick(FuzzedDataProvider &data, const T (&from)[n]) {
+    return from[data.ConsumeIntegralInRange<std::size_t>(0, n - 1)];
+}
+
 template <class T> bool same_bits(const std::vector<T> &a, const std::vector<T> &b) {
     return a.size() == b.size() &&
            (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);

@@ -25,8 +25,8 @@ template <class T> std::vector<T> numbers(FuzzedDataProvider &data, std::size_t 
 template <class T> bool is_nan(T v) { return v != v; }
 
 // The same bits, but that any NaN will do for a NaN.
-template <class T> void check_same(std::vector<T> a, std::vector<T> b, const char *isa,
-                                   const char *what) {
+template <class T>
+void check_same(std::vector<T> a, std::vector<T> b, const char *isa, const char *what) {
     for (std::vector<T> *v : {&a, &b})
         for (T &number : *v)
             number = is_nan(number) ? T() / T(1) : number;
@@ -67,8 +67,10 @@ void exponential(FuzzedDataProvider &data, Function function) {
     for (C &v : x) // of a row with +inf no exponentials are taken
         v = v > top ? top : v;
     const C subtract = careful && top != 0 ? top : C(0);
-    const int shift = subtract != 0 ? 0 : static_cast<int>(std::nearbyint(top * C(1.4426950408889634))) +
-                                              data.ConsumeIntegralInRange(0, 20);
+    const int shift = subtract != 0
+                          ? 0
+                          : static_cast<int>(std::nearbyint(top * C(1.4426950408889634))) +
+                                data.ConsumeIntegralInRange(0, 20);
     if (subtract == 0 && std::fabs(top) > C(131072))
         return;
     on_every_level<C>(false, "exponentials differ between levels", [&](const KernelTable &table) {
@@ -83,7 +85,9 @@ void exponential(FuzzedDataProvider &data, Function function) {
     });
 }
 
-template <class C> C within_limit(C v) { return std::fabs(v) > C(131072) ? std::fmod(v, C(131072)) : v; }
+template <class C> C within_limit(C v) {
+    return std::fabs(v) > C(131072) ? std::fmod(v, C(131072)) : v;
+}
 
 void logarithms(FuzzedDataProvider &data, bool log) {
     const int type = data.ConsumeBool();
@@ -120,22 +124,23 @@ void conversions(FuzzedDataProvider &data) {
                 &source[i], x.data() + i * dtype_size[from], 1);
         }
     // Which NaN is written is the level's business; as doubles they are one.
-    on_every_level<double>(true, "conversions differ between levels", [&](const KernelTable &table) {
-        std::vector<char> y(n * dtype_size[to]);
-        table.convert[from][to](x.data(), y.data(), n);
-        std::vector<double> values(n);
-        portable().convert[to][static_cast<int>(DType::f64)](y.data(), values.data(), n);
-        for (std::size_t i = 0; i < n; ++i) {
-            check(is_nan(values[i]) == is_nan(source[i]), table.isa,
-                  "a conversion loses or makes NaN");
-            check(is_nan(values[i]) || std::signbit(values[i]) == std::signbit(source[i]),
-                  table.isa, "a conversion changes the sign");
-            const bool wider = dtype_size[to] > dtype_size[from] || to == from;
-            check(!wider || is_nan(values[i]) || values[i] == source[i], table.isa,
-                  "a conversion to a wider type changes the value");
-        }
-        return values;
-    });
+    on_every_level<double>(
+        true, "conversions differ between levels", [&](const KernelTable &table) {
+            std::vector<char> y(n * dtype_size[to]);
+            table.convert[from][to](x.data(), y.data(), n);
+            std::vector<double> values(n);
+            portable().convert[to][static_cast<int>(DType::f64)](y.data(), values.data(), n);
+            for (std::size_t i = 0; i < n; ++i) {
+                check(is_nan(values[i]) == is_nan(source[i]), table.isa,
+                      "a conversion loses or makes NaN");
+                check(is_nan(values[i]) || std::signbit(values[i]) == std::signbit(source[i]),
+                      table.isa, "a conversion changes the sign");
+                const bool wider = dtype_size[to] > dtype_size[from] || to == from;
+                check(!wider || is_nan(values[i]) || values[i] == source[i], table.isa,
+                      "a conversion to a wider type changes the value");
+            }
+            return values;
+        });
 }
 
 template <class C, class Function> void vectors(FuzzedDataProvider &data, Function function) {

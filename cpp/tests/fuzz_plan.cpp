@@ -124,8 +124,8 @@ void check_plan(const Problem &given, const Plan &plan) {
           "plan", "a workspace that does not hold the tiles");
     check(plan.workspace_bytes < PTRDIFF_MAX, "plan", "a workspace beyond all sizes");
     if (plan.panels)
-        check(plan.workspace_bytes >= plan.panel_rows * (plan.length + 1) * element +
-                                          plan.scratch_bytes,
+        check(plan.workspace_bytes >=
+                  plan.panel_rows * (plan.length + 1) * element + plan.scratch_bytes,
               "plan", "a workspace that does not hold the panels");
 }
 
@@ -161,9 +161,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *bytes, std::size_t siz
         elements *= std::max<std::size_t>(extent, 1); // as numpy does, for sizes of empty arrays
         Loop loop{extent, {}};
         for (int k = 0; k < stream_count; ++k) {
-            loop.stride[k] = stride_of(data, extent, item[k],
-                                       static_cast<std::ptrdiff_t>(joining[k]), left[k]);
-            joining[k] = extent > 1 ? static_cast<std::size_t>(loop.stride[k]) * extent : joining[k];
+            loop.stride[k] =
+                stride_of(data, extent, item[k], static_cast<std::ptrdiff_t>(joining[k]), left[k]);
+            joining[k] =
+                extent > 1 ? static_cast<std::size_t>(loop.stride[k]) * extent : joining[k];
         }
         if (data.ConsumeBool())
             problem.inner[problem.inner_count++] = loop;

@@ -1,9 +1,9 @@
-// Hostile calls through make_plan and run_rows, on levels that the input names. Levels that promise it must agree
-// bit for bit, the others to what they promise of the exact value; a row must be what it is alone;
-// nothing may be touched but the elements.
+// Hostile calls through make_plan and run_rows, on levels that the input names. Levels that promise
+// it must agree bit for bit, the others to what they promise of the exact value; a row must be what
+// it is alone; nothing may be touched but the elements.
 #include <cmath>
 
-#include "tests/fuzz_call.hpp"
+#include "tests/fuzz_stage.hpp"
 
 namespace {
 
@@ -62,8 +62,8 @@ void check_near(const Call &call, const Outcome &a, const Outcome &b) {
     if (!plain)
         return;
     const int dtype = static_cast<int>(call.y_dtype);
-    const bool wide = call.x.dtype == DType::f64 || call.wide ||
-                      (call.writes && call.y_dtype == DType::f64);
+    const bool wide =
+        call.x.dtype == DType::f64 || call.wide || (call.writes && call.y_dtype == DType::f64);
     // 3.5 ULP each, or 0.51 each where the kernel computes in a wider type.
     const std::size_t size = dtype_size[dtype];
     const std::int64_t most = size < (wide ? 8 : 4) ? 1 : 7;
