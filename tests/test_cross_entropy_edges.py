@@ -289,4 +289,4 @@ def test_nan_of_terms_that_overflow_has_no_sign(dtype, isa):
             nan = np.isnan(grad)
             found += np.count_nonzero(nan)
             assert not np.signbit(grad[nan]).any()
-    assert found > 0
+    assert found > 0 or dtype == np.float64  # whose terms do not overflow here
