@@ -52,7 +52,8 @@ ALLOWED = {
     "rows": rf"{INTRINSICS}|(simd|rows)/\w+\.hpp|core/(kernels|types)\.hpp",
     "isa": rf"{INTRINSICS}|(simd|rows)/\w+\.hpp|core/(kernels|types)\.hpp",
     "bind": r"(bind|core|softlane)/\w+\.hp*|[a-z_0-9]+|Python\.h|(numpy|pybind11)/\w+\.h",
-    "tests": r"core/\w+\.hpp|softlane/\w+\.h|[a-z_0-9]+",
+    "tests": r"(core|tests)/\w+\.hpp|softlane/\w+\.h|[a-z_0-9]+|(pthread|sys/wait|unistd)\.h"
+    r"|fuzzer/FuzzedDataProvider\.h",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import ml_dtypes
 import numpy as np
 import pytest
 from helpers import BFLOAT16, DTYPES, EVERY_DTYPE, EVERY_LAYOUT, LAYOUTS, bits, laid_out, sample
@@ -218,3 +219,20 @@ def test_masked_targets_are_refused_with_a_hint(function):
         masked[1] = np.ma.masked
         with pytest.raises(TypeError, match=rf"^{function.__name__}: targets .*ignore_index"):
             function(np.eye(3), masked)
+
+
+# ---- found by cpp/tests/fuzz_rows.cpp
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize("maximum", ["zero", "subnormal"])
+def test_z_loss_of_a_long_row_does_not_read_what_is_written_over_it(maximum, dtype, isa):
+    """A maximum below the normal numbers was looked up among the exponentials."""
+    x = -np.abs(sample((2, 5000), dtype))
+    x[:, 3] = 0 if maximum == "zero" else ml_dtypes.finfo(dtype).smallest_subnormal
+    loss, grad = cross_entropy_with_grad(x, [1, 3], z_loss=0.1)
+    assert bits(loss) == bits(cross_entropy(x, [1, 3], z_loss=0.1))
+    assert np.all(np.abs(grad.astype(np.float64)) < 2)
+    out = x.copy()
+    in_place = cross_entropy_with_grad(out, [1, 3], z_loss=0.1, out=out)
+    assert (bits(in_place[0]), bits(out)) == (bits(loss), bits(grad))

@@ -13,7 +13,6 @@ from mutant_list import MUTANTS
 from peer_faults import FAULTS, Fault, node, nodes_of
 
 TESTS = Path(__file__).parent
-PRESENT = {path.name for path in TESTS.glob("test_*.py")}
 CORE = TESTS.parent / "cpp"
 # Every fault of which a source is known.
 ISSUES = {

@@ -249,3 +249,16 @@ def test_onednn_1862_the_tolerance_is_not_zero_and_the_check_can_fail():
     ):
         with pytest.raises(AssertionError):
             assert_accurate(wrong, want, x.dtype)
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize("temperature", [2.0**120, 2.0**300, 1.2e305])
+def test_a_sure_class_is_positive_zero_at_any_temperature(temperature, dtype, isa):
+    """Found by cpp/tests/fuzz_rows.cpp: x / T was flushed to -0."""
+    for x in (-4.5e-4, -1e-6, -1.0, 1e-6):
+        row = np.array([[x]], dtype)
+        alone = log_softmax(row, temperature=temperature)
+        assert alone == 0
+        assert not np.signbit(alone)
+        batch = log_softmax(np.tile(row, (2, 1)), temperature=np.array([temperature, 1e-30]))
+        assert not np.signbit(batch).any()

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 
 #include "core/cache.hpp"
 
@@ -50,6 +49,12 @@ int join(Loop *loops, int count) {
     return kept;
 }
 
+// Of any stride: where the extent is 1 it may be the most negative number.
+std::size_t magnitude(std::ptrdiff_t stride) {
+    const auto bits = static_cast<std::size_t>(stride);
+    return stride < 0 ? 0 - bits : bits;
+}
+
 std::size_t product(const Loop *loops, int count) {
     std::size_t n = 1;
     for (int i = 0; i < count; ++i)
@@ -68,7 +73,7 @@ Plan make_plan(const Problem &given) {
     Problem &p = plan.problem;
     // Rows in memory order, whatever the order of the dimensions.
     std::stable_sort(p.outer, p.outer + p.outer_count, [](const Loop &a, const Loop &b) {
-        return std::abs(a.stride[x_stream]) > std::abs(b.stride[x_stream]);
+        return magnitude(a.stride[x_stream]) > magnitude(b.stride[x_stream]);
     });
     p.outer_count = join(p.outer, p.outer_count);
     p.inner_count = join(p.inner, p.inner_count);

@@ -2,7 +2,6 @@
 
 #include <cstring>
 #include <limits>
-#include <memory>
 #include <new>
 #include <vector>
 
@@ -93,11 +92,13 @@ Buffer elements(const KernelTable &table, DType dtype, const std::vector<double>
     return buffer;
 }
 
-struct FreeAligned {
-    void operator()(char *p) const { ::operator delete[](p, std::align_val_t(64)); }
-};
-
 } // namespace
+
+void FreeWorkspace::operator()(char *p) const { ::operator delete[](p, std::align_val_t(64)); }
+
+Workspace workspace_of(std::size_t bytes) {
+    return Workspace(static_cast<char *>(::operator new[](bytes, std::align_val_t(64))));
+}
 
 void run_trial(const KernelTable &table, const TrialOp &of, DType dtype, const Trial &trial,
                Random &random, Hash &hash) {
@@ -156,8 +157,7 @@ void run_trial(const KernelTable &table, const TrialOp &of, DType dtype, const T
     if (writes)
         use(y_stream, y);
     const Plan plan = make_plan(problem);
-    const std::unique_ptr<char, FreeAligned> workspace(
-        static_cast<char *>(::operator new[](plan.workspace_bytes, std::align_val_t(64))));
+    const Workspace workspace = workspace_of(plan.workspace_bytes);
     run_rows(plan, table, workspace.get(), 0, plan.rows);
     if (writes)
         hash.add(y.bytes.get(), y.size);

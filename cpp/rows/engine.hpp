@@ -195,8 +195,8 @@ INLINE Stats<C> accumulate(const C *row, std::size_t n, const Scaling<C> &scalin
 
 template <bool capped, class C, class Keep>
 __attribute__((noinline)) Stats<C> reduce_careful(const C *row, std::size_t n, double t, C top,
-                                                  Keep keep) {
-    const Careful<C> careful = careful_for<C>(t, top);
+                                                  C from, Keep keep) {
+    const Careful<C> careful = careful_for<C>(t, from);
     const C reduced = (top - careful.origin) * careful.factor * careful.factor;
     const double shift = nearest_integer(reduced * log2_e / careful.temperature);
     return accumulate<Argument::careful, capped>(row, n, scaling_for(careful.temperature, C()),
@@ -213,7 +213,9 @@ template <class R> INLINE bool is_direct(const R &row) {
 template <bool capped, class R, class Keep>
 INLINE Stats<typename R::C> reduce(const R &row, typename R::C top, Keep keep) {
     using C = typename R::C;
-    const double size = magnitude(static_cast<double>(top)), t = row.scaling.temperature;
+    const double t = row.scaling.temperature;
+    const C from = origin_of(row.range.max, top, t);
+    const double size = magnitude(static_cast<double>(from));
     Careful<C> careful;
     careful.temperature = t;
     const bool plain = exp_unroll > 1 && t == 1; // the same bits, one operation less
@@ -231,7 +233,7 @@ INLINE Stats<typename R::C> reduce(const R &row, typename R::C top, Keep keep) {
     }
     row.pass();
     if (size < infinity<double>)
-        return reduce_careful<capped>(row.x, row.n, t, top, keep);
+        return reduce_careful<capped>(row.x, row.n, t, top, from, keep);
     return {};
 }
 

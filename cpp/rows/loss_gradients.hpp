@@ -12,11 +12,12 @@ namespace {
 
 template <class C> struct GradientStats {
     bool ignored = false, regular = false;
+    bool wild = false; // terms may leave the type, and make NaN of either sign
     std::ptrdiff_t label = -1;
     // Each to be multiplied by 2^-lift:
-    Real<C> factor = 0.0; // of the exponentials
-    double target = 0;    // the gradient of the label's class
-    double unit = 0;      // 1 / (T divisor)
+    Real<C> factor = 0.0;          // of the exponentials
+    double target = 0;             // the gradient of the label's class
+    double unit = 0, unit_low = 0; // 1 / (T divisor)
     int lift = 0, target_lift = 0, unit_lift = 0;
     double largest = 0; // of class_weights
 };
@@ -100,6 +101,8 @@ struct CrossEntropyWithGrad {
             rewrite(row.kept, row.y, row.n, Function<C>(stats.factor));
         if (stats.label >= 0)
             store_one(row.y + stats.label, stats.target, stats.target_lift);
+        if (stats.wild)
+            unify_nan(row.y, row.n);
     }
 
     // Exponentials of what was below the range, -inf among it, are not quite 0, but at most this.
@@ -146,12 +149,13 @@ private:
         const Real<C> over =
             reciprocal(Real<C>(by.temperature) * real<C>({options.divisor, options.divisor_low}));
         stats.unit = high(over);
+        stats.unit_low = low(over);
         stats.largest = loss.sums.largest;
         stats.unit_lift = -2 * binade(static_cast<double>(by.factor));
         Real<C> z = 0.0; // the z-loss' share of V
         if (options.z_loss != 0)
-            z = Real<C>(2 * options.z_loss * high(log_sum_exp(row, excess)) *
-                        (options.divisor / options.z_divisor));
+            z = Real<C>(2 * options.z_loss) * loss.log_sum(excess) *
+                (real<C>({options.divisor, options.divisor_low}) / Real<C>(options.z_divisor));
         const Real<C> v = Real<C>(loss.weight) + loss.sums.weight + z;
         Real<C> p = 0.0, rest = 0.0; // of the label, of the others
         stats.lift = stats.target_lift = stats.unit_lift;
@@ -173,6 +177,9 @@ private:
         }
         // V apart from its exponent, which may be as small as a weight is.
         const double size = magnitude(high(v));
+        const double unit = magnitude(moved(stats.unit, -stats.unit_lift));
+        const double most = size > stats.largest ? size : stats.largest;
+        stats.wild = !(unit < 0x1p100 && most * unit < 0x1p100);
         const int power = size > 0 && size < infinity<double> ? binade(size) : 0;
         stats.factor = stats.factor * (v * Real<C>(moved(1, -power))) * over;
         stats.lift -= power;
@@ -211,11 +218,13 @@ private:
         const int most =
             size > 0 ? (sizeof(C) == 4 ? 120 : 1000) - binade(size) + stats.unit_lift : 1000;
         const Factor<C, Products::direct> product(stats.factor, stats.lift, most);
-        const Wide<C> unit =
-            broadcast<Wide<C>>(moved(stats.unit, product.exponent - stats.unit_lift));
+        const int lift = product.exponent - stats.unit_lift;
+        const auto unit = broadcast<Wide<C>>(moved(stats.unit, lift));
+        const auto unit_low = broadcast<Wide<C>>(moved(stats.unit_low, lift));
         const V after = broadcast<V>(product.after);
         sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            const Wide<C> v = mul(class_weights(row.other, *row.rows->loss, row.n, i, part), unit);
+            const Wide<C> v =
+                scaled(class_weights(row.other, *row.rows->loss, row.n, i, part), unit, unit_low);
             const V p = product.before(without_least(load<V>(row.kept + i, part, C(0))));
             if constexpr (sizeof(C) == 4)
                 store(row.y + i, mul(sub(p, narrow(v)), after), part);

@@ -18,10 +18,12 @@ template <class C, class Part>
 INLINE Wide<C> class_weights(const C *probabilities, const LossOptions &options, std::size_t n,
                              std::size_t i, Part part) {
     using V = Wide<C>;
-    V v = broadcast<V>(options.smoothing / static_cast<double>(n));
-    if (probabilities)
-        v = add(mul(load_wide(probabilities + i, part, C(0)), broadcast<V>(1 - options.smoothing)),
-                v);
+    const double s = options.smoothing, share = 1 - s, rest = (1 - share) - s; // two limbs
+    V v = broadcast<V>(s / static_cast<double>(n));
+    if (probabilities) {
+        const V q = load_wide(probabilities + i, part, C(0));
+        v = mul_add(q, broadcast<V>(share), mul_add(q, broadcast<V>(rest), v));
+    }
     return mul(v, load<V>(options.weight + i, part, 0));
 }
 
@@ -67,11 +69,14 @@ template <class R> struct Loss {
     bool spread = false; // over all classes: probabilities or smoothing
     double target = 0;   // x of the label
     double weight = 0;   // of the label alone, w_t (1 - s)
+    double max = 0;      // for log_sum()
     Scored<C> sums;
     Careful<C> by; // T
 
     INLINE explicit Loss(const R &r) : row(r), options(*r.rows->loss) {
         by.temperature = row.scaling.temperature;
+        if (options.z_loss != 0 || row.extra())
+            max = row_max(row.range.max, row.x, row.n);
         if (row.rows->labels) {
             label = row.label();
             ignored = label < 0;
@@ -87,6 +92,7 @@ template <class R> struct Loss {
     INLINE Real<C> distance(double x) const { // (max - x) / T
         return quotient<C>(static_cast<double>(row.range.max), x, by);
     }
+    INLINE Real<C> log_sum(const Excess<C> &excess) const { return log_sum_exp(row, excess, max); }
     INLINE void store(const Excess<C> &excess) const {
         const Real<C> log = excess.lift ? Real<C>(0.0) : excess.log;
         Real<C> loss = 0.0;
@@ -105,7 +111,7 @@ template <class R> struct Loss {
         else
             *row.result() = far;
         if (double *extra = row.extra()) {
-            const double lse = high(log_sum_exp(row, excess));
+            const double lse = high(log_sum(excess));
             *extra = options.z_loss * lse * lse;
         }
     }

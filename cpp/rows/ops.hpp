@@ -108,10 +108,10 @@ template <class R> __attribute__((noinline)) LogStats<typename R::C> log_reduce(
 // only at the end.
 template <class C, bool divided> struct LogOf {
     using Scalar = C;
-    C max = 0, log = 0, before = 1, middle = 1, after = 1;
+    C max = 0, minus_log = 0, before = 1, middle = 1, after = 1;
 
     INLINE LogOf() {}
-    INLINE LogOf(double t, C row_max, C row_log) : max(row_max), log(row_log) {
+    INLINE LogOf(double t, C row_max, C row_log) : max(row_max), minus_log(C(0) - row_log) {
         if constexpr (divided) {
             const Careful<C> by = careful_for<C>(t, C(0));
             const double factor = static_cast<double>(by.factor);
@@ -123,9 +123,10 @@ template <class C, bool divided> struct LogOf {
     }
     template <class V> INLINE V operator()(V x) const {
         if constexpr (!divided)
-            return sub(sub(x, broadcast<V>(max)), broadcast<V>(log));
+            return add(sub(x, broadcast<V>(max)), broadcast<V>(minus_log));
         const V d = mul_add(x, broadcast<V>(before), broadcast<V>(-max));
-        return sub(mul(mul(d, broadcast<V>(middle)), broadcast<V>(after)), broadcast<V>(log));
+        // What is flushed to -0 becomes +0: minus_log is never -0.
+        return add(mul(mul(d, broadcast<V>(middle)), broadcast<V>(after)), broadcast<V>(minus_log));
     }
 };
 
@@ -234,13 +235,13 @@ INLINE double sign_of_log_sum(double log) { // or NaN
     return log != log ? log : log > -infinity<double> ? 1 : 0;
 }
 
-// log(sum exp(x / T))
+// log(sum exp(x / T)); max is row_max() of the row, taken before anything is written over x.
 template <class R>
-INLINE Real<typename R::C> log_sum_exp(const R &row, const Excess<typename R::C> &excess) {
+INLINE Real<typename R::C> log_sum_exp(const R &row, const Excess<typename R::C> &excess,
+                                       double max) {
     using C = typename R::C;
     Careful<C> by;
     by.temperature = row.scaling.temperature;
-    const double max = row_max(row.range.max, row.x, row.n);
     const Real<C> whole = by.temperature == 1 ? Real<C>(max) : quotient<C>(max, 0, by);
     if (!(magnitude(high(whole)) < infinity<double>))
         return whole;
@@ -250,8 +251,9 @@ INLINE Real<typename R::C> log_sum_exp(const R &row, const Excess<typename R::C>
 template <class R>
 INLINE void store_log_sum_exp(const R &row, const LogStats<typename R::C> &stats) {
     const bool sure = stats.regular && high(stats.excess.log) == 0; // nothing is added
-    const double log = sure            ? row_max(row.range.max, row.x, row.n)
-                       : stats.regular ? high(log_sum_exp(row, stats.excess))
+    const double max = stats.regular ? row_max(row.range.max, row.x, row.n) : 0;
+    const double log = sure            ? max
+                       : stats.regular ? high(log_sum_exp(row, stats.excess, max))
                                        : irregular_log(row.x, row.n, row.range.max);
     *row.result() = log;
     if (stats.excess.lift && row.range.max == 0)

@@ -246,17 +246,17 @@ INLINE void note_range(const Extremes<wanted, V> &extremes, Scalars &rows, int k
         store(rows.min + k, extremes.min);
     store(rows.top + k, top);
 }
-// What follows for all rows; returns the largest abs(top).
+// What follows for all rows; returns no less than abs() of any maximum and top.
 template <int wanted, class P> INLINE double settle_ranges(const P &panel, ScalarsOf<P> &rows) {
     using C = typename P::C;
     using V = typename P::V;
-    const V zero = broadcast<V>(C(0)), top = load<V>(rows.top), max_of = load<V>(rows.max);
+    const V zero = broadcast<V>(C(0)), largest = load<V>(rows.max);
     if constexpr ((wanted & wants_min) != 0) { // infinite rows are irregular
         const double spread =
-            static_cast<double>(reduce_max(max(sub(max_of, load<V>(rows.min)), zero)));
+            static_cast<double>(reduce_max(max(sub(largest, load<V>(rows.min)), zero)));
         rows.shallow = spread * log2_e / panel.scaling.temperature <= shallow_binades<C>(panel.n);
     }
-    return static_cast<double>(reduce_max(max(top, sub(zero, top))));
+    return static_cast<double>(reduce_max(max(largest, sub(zero, load<V>(rows.top)))));
 }
 template <int wanted, class P> INLINE double ranges(const P &panel, ScalarsOf<P> &rows) {
     using V = typename P::V;
@@ -276,8 +276,10 @@ INLINE void prepare(double t, Scalars &rows, int k) {
     using D = Doubles<V>;
     D top = load_doubles<D>(rows.top + k);
     if constexpr (argument == Argument::far) {
-        const D zero = broadcast<D>(0), size = max(top, sub(zero, top));
-        const D origin = choose(size, broadcast<D>(exp_limit * t), zero, top);
+        const D zero = broadcast<D>(0), largest = load_doubles<D>(rows.max + k);
+        const D from = choose(sub(largest, top), broadcast<D>(farthest_top * t), largest, top);
+        const D size = max(from, sub(zero, from));
+        const D origin = choose(size, broadcast<D>(exp_limit * t), zero, from);
         store(rows.origin + k, from_doubles<V>(origin));
         top = sub(top, origin);
     } else {

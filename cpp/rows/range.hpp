@@ -49,6 +49,13 @@ INLINE Range<typename V::Scalar> range_of(const Extremes<wanted, V> &of) {
     return range;
 }
 
+// What a row far from 0 is reduced from: the maximum, whichever op reduces it; from `top`, the
+// second largest, if that is so far below that no sum sees both. Differences that matter are exact.
+constexpr double farthest_top = 1000; // in units of the temperature
+template <class C> INLINE C origin_of(C max, C top, double t) {
+    return static_cast<double>(max) - static_cast<double>(top) <= farthest_top * t ? max : top;
+}
+
 // A row of n elements is shallow if they span no more than this: no probability is then as small as
 // 2^-70 (doubles: 2^-800).
 template <class C> INLINE int shallow_binades(std::size_t n) {

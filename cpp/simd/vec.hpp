@@ -10,7 +10,8 @@
 //   load<V>(p)                 N elements (float, half, bfloat16; double), any alignment; exact
 //   load_part<V>(p, n, fill)   the first n <= N, the other lanes fill; p[n] and on is not read
 //   load_doubles<V>(p)         N elements (float, double) as doubles; any alignment; exact
-//   store(p, v)                N elements, rounded to the stored type
+//   store(p, v)                N elements, rounded to the stored type; no NaN with a payload may
+//                              become a bfloat16
 //   store_part(p, v, n)        the first n; p[n] and on is not written
 //   stream(p, v)               store() past the caches, p on a multiple of 64 bytes; visible to
 //                              other threads after stream_fence()
