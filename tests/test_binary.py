@@ -19,6 +19,8 @@ from softlane import _core
 
 MODULE = pathlib.Path(_core.__file__)
 ROOT = pathlib.Path(__file__).parent.parent
+# The same before its local symbols were stripped, by which instructions are found to belong.
+UNSTRIPPED = next(iter(ROOT.glob(f"build/*/{MODULE.name}")), None)
 # Prefixes that may stand before a VEX or EVEX prefix: segments and the address size.
 BEFORE_VEX = {0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x67}
 VEX = {0xC4, 0xC5}
@@ -75,9 +77,27 @@ def wide_instructions(disassembly: str) -> dict[str, dict[str, int]]:
     return counts
 
 
+def code(module: pathlib.Path) -> bytes:
+    """What is in the section .text."""
+    for line in tool("objdump", "-h", str(module)).splitlines():
+        match line.split():
+            case [_, ".text", size, _, _, offset, _]:
+                begin = int(offset, 16)
+                return module.read_bytes()[begin : begin + int(size, 16)]
+    raise ValueError(f"no code in {module}")
+
+
 @pytest.fixture(scope="module")
-def functions() -> dict[str, dict[str, int]]:
-    return wide_instructions(tool("objdump", "-d", "-w", str(MODULE)))
+def unstripped() -> pathlib.Path:
+    if UNSTRIPPED is None:
+        pytest.skip("not built in this checkout")
+    assert code(UNSTRIPPED) == code(MODULE)
+    return UNSTRIPPED
+
+
+@pytest.fixture(scope="module")
+def functions(unstripped: pathlib.Path) -> dict[str, dict[str, int]]:
+    return wide_instructions(tool("objdump", "-d", "-w", str(unstripped)))
 
 
 @x86
@@ -155,9 +175,9 @@ def test_linked_libraries() -> None:
     assert [name for name in needed if not re.fullmatch(allowed, name)] == []
 
 
-def test_no_fast_math_start_code() -> None:
+def test_no_fast_math_start_code(unstripped: pathlib.Path) -> None:
     """-ffast-math at link time adds crtfastmath, which sets flush-to-zero in every thread."""
-    assert not re.search(r"\b(set_fast_math|crtfastmath)\b", tool("nm", "-a", str(MODULE)))
+    assert not re.search(r"\b(set_fast_math|crtfastmath)\b", tool("nm", "-a", str(unstripped)))
     probe = (
         "import numpy as np; a = np.array([1e-40, 1e-40], np.float32); import softlane;"
         "softlane.softmax(a); raise SystemExit(0 if (a * np.float32(0.5) > 0).all() else 1)"

@@ -10,6 +10,7 @@ file, and without which it writes none:
 from __future__ import annotations
 
 import json
+from pathlib import Path
 import math
 
 import numpy as np
@@ -92,7 +93,8 @@ def write_hashes() -> None:
         operation: {dtype.name: judged(operation, dtype) for dtype in DTYPES.values()}
         for operation in CALLS
     }
-    HASHES.write_text(json.dumps(hashes, indent=2) + "\n")
+    source = Path(__file__).parents[1] / "src" / "softlane" / "verify" / HASHES.name
+    source.write_text(json.dumps(hashes, indent=2) + "\n")
 
 
 if __name__ == "__main__":
