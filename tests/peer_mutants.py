@@ -5,7 +5,7 @@ What makes the tests of tests/peer_faults.py fail, where no other of tests/mutan
 
 from __future__ import annotations
 
-IRREGULAR = "static_cast<double>(row.range.max)"
+IRREGULAR = "static_cast<double>(max)"
 
 KERNELS = [
     (

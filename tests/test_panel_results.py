@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from families import CONFIDENT
 from helpers import DTYPES, EVERY_DTYPE, bits
-from test_guard_pages import Guarded
 from test_panels import mixed_rows, plain_rows
 
 from softlane import cross_entropy, cross_entropy_with_grad, logsumexp
+from softlane.verify.guard_pages import Guarded
 
 Parts = list[np.ndarray]  # rows come first
 LENGTHS = (1, 2, 3, 4, 5, 8, 9, 16, 17, 25, 33, 57, 64, 65, 100, 256, 257, 500, 512, 513)

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "core/cpu.hpp"
+#include "core/fp_environment.hpp"
 #include "core/self_test_hashes.hpp"
 #include "core/trial.hpp"
 
@@ -41,6 +42,7 @@ constexpr Trial trials[] = {{3, 1},
 } // namespace
 
 std::uint64_t self_test_hash(const KernelTable &table, Op op, DType dtype) {
+    const FpEnvironment environment; // the rows are made in it too
     Hash hash;
     for (const TrialOp &of : trial_ops) {
         if (of.op != op)

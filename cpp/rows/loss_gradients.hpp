@@ -223,8 +223,8 @@ private:
         const auto unit_low = broadcast<Wide<C>>(moved(stats.unit_low, lift));
         const V after = broadcast<V>(product.after);
         sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            const Wide<C> v =
-                scaled(class_weights(row.other, *row.rows->loss, row.n, i, part), unit, unit_low);
+            const Wide<C> weight = class_weights(row.other, *row.rows->loss, row.n, i, part);
+            const Wide<C> v = mul_add(weight, unit, mul(weight, unit_low));
             const V p = product.before(without_least(load<V>(row.kept + i, part, C(0))));
             if constexpr (sizeof(C) == 4)
                 store(row.y + i, mul(sub(p, narrow(v)), after), part);
