@@ -37,7 +37,7 @@ struct Problem {
     const std::int64_t *labels = nullptr; // these three: contiguous, one for each row
     double *results = nullptr;
     double *extra = nullptr;
-    const LossOptions *loss = nullptr;
+    const LossOptions *loss = nullptr; // of a loss, and of nothing else
     bool wide = false;            // computed in double, whatever the arrays are
     bool fresh = false;           // y's pages are not there yet, and come through the caches
     bool keep_subnormals = false; // as operands and results of the kernel
@@ -45,6 +45,10 @@ struct Problem {
     Loop outer[max_dims]; // each index is a row
     Loop inner[max_dims]; // the axis, its dimensions ascending: a row's elements in C order
 };
+
+constexpr bool is_loss(Op op) {
+    return op == Op::cross_entropy || op == Op::cross_entropy_with_grad;
+}
 
 struct Plan {
     Problem problem;                 // loops sorted and joined; at least one of each kind

@@ -140,8 +140,7 @@ void run_trial(const KernelTable &table, const TrialOp &of, DType dtype, const T
     problem.labels = of.labels ? labels.data() : nullptr;
     problem.results = results.data();
     problem.extra = extra.data();
-    const bool is_loss = of.op == Op::cross_entropy || of.op == Op::cross_entropy_with_grad;
-    problem.loss = is_loss ? &loss : nullptr;
+    problem.loss = is_loss(of.op) ? &loss : nullptr;
     problem.keep_subnormals = of.other || of.weight;
     problem.outer_count = problem.inner_count = 1;
     problem.outer[0] = {count, {0, 0, 0, row, 1, 1}};

@@ -26,7 +26,7 @@ Problem problem_of(const Call &call, Outcome &outcome, const double *temperature
     problem.labels = labels;
     problem.results = outcome.results.data();
     problem.extra = call.extra ? outcome.extra.data() : nullptr;
-    problem.loss = &call.loss;
+    problem.loss = is_loss(call.of.op) ? &call.loss : nullptr;
     problem.wide = call.wide;
     return problem;
 }
