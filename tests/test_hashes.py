@@ -10,8 +10,8 @@ file, and without which it writes none:
 from __future__ import annotations
 
 import json
-from pathlib import Path
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest

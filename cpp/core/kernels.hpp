@@ -38,8 +38,8 @@ struct Rows {
 
 using RowsFn = void (*)(const Rows &) noexcept;
 
-// The same of rows of x alone that lie side by side, their elements apart: false, and nothing is written,
-// where the rows' temperature is one that it does not serve.
+// The same of rows of x alone that lie side by side, their elements apart: false, and nothing is
+// written, where the rows' temperature is one that it does not serve.
 using PanelsFn = bool (*)(const Rows &) noexcept;
 
 // n elements from one stored type to another; a narrowing rounds to nearest even.

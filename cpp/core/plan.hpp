@@ -38,9 +38,9 @@ struct Problem {
     double *results = nullptr;
     double *extra = nullptr;
     const LossOptions *loss = nullptr; // of a loss, and of nothing else
-    bool wide = false;            // computed in double, whatever the arrays are
-    bool fresh = false;           // y's pages are not there yet, and come through the caches
-    bool keep_subnormals = false; // as operands and results of the kernel
+    bool wide = false;                 // computed in double, whatever the arrays are
+    bool fresh = false;                // y's pages are not there yet, and come through the caches
+    bool keep_subnormals = false;      // as operands and results of the kernel
     int outer_count = 0, inner_count = 0;
     Loop outer[max_dims]; // each index is a row
     Loop inner[max_dims]; // the axis, its dimensions ascending: a row's elements in C order
