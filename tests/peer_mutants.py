@@ -12,8 +12,8 @@ KERNELS = [
         "special",
         "row without a number becomes 1 / n",
         "rows/ops.hpp",
-        "return fill(row.y, row.n, not_a_number<C>);",
-        "return fill(row.y, row.n, C(1) / static_cast<C>(row.n));",
+        "return fill(row.y, row.n, not_a_number<C>);\n        const Real<C> factor",
+        "return fill(row.y, row.n, C(1) / static_cast<C>(row.n));\n        const Real<C> factor",
     ),
     (
         "special",
@@ -87,7 +87,7 @@ KERNELS = [
         "rows/losses.hpp",
         "loss = Real<C>(weight) * (distance(target) + log);",
         "loss = Real<C>(weight) *\n"
-        "    Real<C>(static_cast<double>(static_cast<C>(high(LogSumExp::log_sum(row, excess)))) -\n"
+        "    Real<C>(static_cast<double>(static_cast<C>(high(log_sum_exp(row, excess, max)))) -\n"
         "            target);",
     ),
     (

@@ -91,7 +91,8 @@ def code(module: pathlib.Path) -> bytes:
 def unstripped() -> pathlib.Path:
     if UNSTRIPPED is None:
         pytest.skip("not built in this checkout")
-    assert code(UNSTRIPPED) == code(MODULE)
+    same = code(UNSTRIPPED) == code(MODULE)
+    assert same, f"{UNSTRIPPED} is not what was installed: install the checkout again"
     return UNSTRIPPED
 
 

@@ -19,6 +19,7 @@ from helpers import BFLOAT16, DTYPES, EVERY_DTYPE, bits, sample
 from plain import EVERY_FUNCTION
 
 from softlane import (
+    _core,
     cross_entropy,
     cross_entropy_with_grad,
     log_softmax,
@@ -270,6 +271,13 @@ print(before == (words[0], words[{CONTROL}] & {CONTROL_BITS}))
 """
     for control in (0, MODES["flush_to_zero"] | MODES["upward"]):
         assert run(code % control) == "True\n"
+
+
+@pytest.mark.parametrize("control", MODES.values(), ids=MODES.keys())
+def test_the_mode_of_the_caller_fails_no_self_test(libm, control, isa):
+    with mode(libm, control):
+        hashes = _core._self_test_hashes()
+    assert [kernel for kernel, (found, known) in hashes.items() if found != known] == []
 
 
 def test_traps_of_the_caller_do_not_fire():

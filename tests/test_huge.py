@@ -40,6 +40,9 @@ def needs(gigabytes: float) -> None:
         pytest.skip(f"available memory is read from Linux's /proc, not {sys.platform}'s")
     text = Path("/proc/meminfo").read_text()
     there = int(re.search(r"MemAvailable:\s+(\d+) kB", text)[1]) / 2**20
+    limit, used = (Path("/sys/fs/cgroup", f"memory.{name}") for name in ("max", "current"))
+    if limit.exists() and limit.read_text().strip() != "max":
+        there = min(there, (int(limit.read_text()) - int(used.read_text())) / 2**30)
     if there < gigabytes + 2:
         pytest.skip(f"needs {gigabytes} GB of memory and 2 to spare; {there:.1f} GB are available")
 

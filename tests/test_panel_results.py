@@ -54,7 +54,7 @@ def _loss(x: np.ndarray, labels: np.ndarray, axis: int, out=None, **options) -> 
 
 
 def _weighted_loss(x: np.ndarray, labels: np.ndarray, axis: int, out=None) -> Parts:
-    return _loss(x, labels, axis, weight=np.linspace(0, 2, x.shape[axis]))
+    return _loss(x, labels, axis, weight=np.linspace(-1, 2, x.shape[axis]))
 
 
 def _gradient(x: np.ndarray, labels: np.ndarray, axis: int, out=None) -> Parts:

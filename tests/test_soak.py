@@ -54,7 +54,7 @@ right, run_right = Request.answer, soak.Service.run
 soak.Service.run = run
 """
     file = tmp_path / "soak.json"
-    done = soak("--seconds", "1", "--json", str(file), fault=fault)
+    done = soak("--seconds", "3", "--json", str(file), fault=fault)
     assert done.returncode == 1
     assert "differs: softmax, small(x " in done.stdout
     assert "a child ended with 3" in json.loads(file.read_text())["faults"]

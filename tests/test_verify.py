@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import textwrap
 
 import numpy as np
 import pytest
-from helpers import DTYPES, LEVELS
+from helpers import DTYPES, FMA_LEVELS, LEVELS
 
 from softlane import _core, cli, verify
 from softlane.verify import (
@@ -48,7 +49,10 @@ def run_apart(code: str, checks: str, before: str = "") -> subprocess.CompletedP
         verify.checks = lambda extent: some
     """
     text = "\n".join(map(textwrap.dedent, ("import sys", before, head, code)))
-    return subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=300)
+    environment = {k: v for k, v in os.environ.items() if k != "SOFTLANE_SELFTEST"}
+    return subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=300, env=environment
+    )
 
 
 # ---- the whole command
@@ -66,7 +70,10 @@ def test_every_check_passes_and_is_written(tmp_path, capsys) -> None:
     names = [name for name, _ in verify.checks(TINY)]
     assert [check["name"] for check in result["checks"]] == names
     for check in result["checks"]:
-        assert check["passed"] and check["failures"] == [] and check["skipped"] == []
+        assert check["passed"] and check["failures"] == []
+        if check["name"] == "published hashes" and not FMA_LEVELS:
+            continue
+        assert check["skipped"] == []
         assert check["cases"] > 0 or check["name"] == "quarantine"
         assert f"{check['name']}: passed" in printed
     judged = {}
@@ -128,6 +135,7 @@ def test_a_check_that_raises_is_a_failure(monkeypatch, capsys) -> None:
     assert "FAILED: broken: MemoryError: no memory" in capsys.readouterr().out
 
 
+@pytest.mark.skipif(len(LEVELS) < 2, reason="there is no level below to serve")
 def test_a_kernel_that_fails_its_self_test() -> None:
     """The next level serves, so all else passes; once, as it is, and no warning is left."""
     done = run_apart(

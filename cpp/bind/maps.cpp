@@ -96,36 +96,37 @@ PyObject *plain_call(Op op, const Arguments &arguments) {
     const std::size_t size = static_cast<std::size_t>(PyArray_SIZE(x));
     if (dtype_size[static_cast<int>(*element)] == 2 && size > most_converted)
         return nullptr;
-    PyObject *result = arguments.given(out) ? arguments.keyword[out] : nullptr;
-    if (result != nullptr) {
-        auto *y = reinterpret_cast<PyArrayObject *>(result);
-        if (!is_plain(result) || dtype_of(PyArray_DESCR(y)) != element || !PyArray_ISWRITEABLE(y) ||
+    py::object result;
+    if (arguments.given(out)) {
+        PyObject *const given = arguments.keyword[out];
+        auto *y = reinterpret_cast<PyArrayObject *>(given);
+        if (!is_plain(given) || dtype_of(PyArray_DESCR(y)) != element || !PyArray_ISWRITEABLE(y) ||
             PyArray_NDIM(y) != ndim ||
             !PyArray_CompareLists(PyArray_DIMS(x), PyArray_DIMS(y), ndim))
             return nullptr;
         if (PyArray_DATA(x) != PyArray_DATA(y) && overlap(x, y))
             return nullptr;
-        Py_INCREF(result);
+        result = py::reinterpret_borrow<py::object>(given);
     } else {
         PyArray_Descr *descr = PyArray_DESCR(x);
         Py_INCREF(descr);
-        result = PyArray_NewFromDescr(&PyArray_Type, descr, ndim, PyArray_DIMS(x), nullptr, nullptr,
-                                      0, nullptr);
-        if (result == nullptr)
+        result = py::reinterpret_steal<py::object>(PyArray_NewFromDescr(
+            &PyArray_Type, descr, ndim, PyArray_DIMS(x), nullptr, nullptr, 0, nullptr));
+        if (!result)
             throw py::error_already_set();
     }
     if (size == 0)
-        return result;
-    char *y = PyArray_BYTES(reinterpret_cast<PyArrayObject *>(result));
+        return result.release().ptr();
+    char *y = PyArray_BYTES(reinterpret_cast<PyArrayObject *>(result.ptr()));
     const auto length = static_cast<std::size_t>(PyArray_DIM(x, ndim - 1));
-    if (size >= parallel_elements) { // needs no workspace, so that nothing is thrown
+    if (size >= parallel_elements) {
         run_shared(op, *element, PyArray_BYTES(x), y, !arguments.given(out), size, length);
-        return result;
+        return result.release().ptr();
     }
     const KernelTable &table = serving(op, *element);
     const Unlocked unlocked(size >= release_gil_elements);
     run_plain(table, op, *element, PyArray_DATA(x), y, size, length);
-    return result;
+    return result.release().ptr();
 }
 
 py::object array_call(const char *function, Op op, const Arguments &arguments) {

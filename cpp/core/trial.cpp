@@ -139,7 +139,8 @@ void run_trial(const KernelTable &table, const TrialOp &of, DType dtype, const T
     problem.temperature = temperature.data();
     problem.labels = of.labels ? labels.data() : nullptr;
     problem.results = results.data();
-    problem.extra = extra.data();
+    // A plain loss has kernels of its own.
+    problem.extra = of.op == Op::logsumexp || of.z_loss != 0 ? extra.data() : nullptr;
     problem.loss = is_loss(of.op) ? &loss : nullptr;
     problem.keep_subnormals = of.other || of.weight;
     problem.outer_count = problem.inner_count = 1;

@@ -46,6 +46,9 @@ constexpr TrialOp trial_ops[] = {
     {"cross_entropy_weighted", Op::cross_entropy_with_grad, false, true, true, 0, 0.01},
     {"cross_entropy_smoothed", Op::cross_entropy_with_grad, false, true, true, 0.1, 0},
     {"cross_entropy_probabilities", Op::cross_entropy_with_grad, true, false, true, 0.1, 0.01},
+    {"cross_entropy_loss_weighted", Op::cross_entropy, false, true, true, 0, 0},
+    {"cross_entropy_loss_smoothed", Op::cross_entropy, false, true, true, 0.1, 0.01},
+    {"cross_entropy_loss_probabilities", Op::cross_entropy, true, false, true, 0.1, 0},
 };
 
 struct Trial {

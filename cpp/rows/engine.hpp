@@ -247,6 +247,8 @@ template <class R> INLINE bool is_shallow(const R &row) {
 
 // (a - b) / T, where the temperature is given as for the reduction of a row's elements.
 template <class C> INLINE Real<C> quotient(double a, double b, const Careful<C> &by) {
+    if (a == b) // also where T is so small that parts of it vanish
+        return 0.0;
     const double f = static_cast<double>(by.factor);
     if constexpr (sizeof(C) == 4) {
         return (a - b) * f * f / by.temperature;

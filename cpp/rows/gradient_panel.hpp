@@ -17,14 +17,16 @@ struct CrossEntropyWithGradPanel {
 
     template <class C> static INLINE bool serves(const Rows &rows) {
         return *rows.temperature == 1 && rows.labels && !rows.extra && !rows.loss->weight &&
-               rows.loss->smoothing == 0 && 1 / rows.loss->divisor < 0x1p16;
+               rows.loss->z_loss == 0 && rows.loss->smoothing == 0 &&
+               1 / rows.loss->divisor < 0x1p16;
     }
     // A label at the maximum needs the sum of the others to all digits; otherwise the maximum must
     // be among the exponentials, like the label's own.
     template <class C, class Scalars> static INLINE void note(Scalars &rows, const Place<C> &at) {
         for (int r = 0; r < at.count; ++r) {
             const std::int64_t label = at.label(r);
-            const C max = rows.max[r], target = label < 0 ? C(0) : *at.x(r, label);
+            const C max = rows.max[r];
+            const C target = label < 0 ? C(0) : static_cast<C>(load_one(at.x(r, label)));
             const bool others =
                 label >= 0 && target == max && rows.second[r] > -infinity<C> && max < infinity<C>;
             rows.label[r] = label;

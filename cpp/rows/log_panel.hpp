@@ -160,7 +160,7 @@ private:
                           static_cast<double>(rows.max[lane]) - load_one(at.x(r, label)),
                           rows.excess[lane]);
     }
-    // LogSumExp's, of a row whose logarithm is not lifted.
+    // store_log_sum_exp()'s, of a row whose logarithm is not lifted.
     template <class C, class Scalars>
     static INLINE double log_sum(const Scalars &rows, int lane, const Place<C> &at, int r) {
         const C *x = at.x(r, 0);

@@ -22,7 +22,9 @@ INLINE Wide<C> class_weights(const C *probabilities, const LossOptions &options,
     V v = broadcast<V>(s / static_cast<double>(n));
     if (probabilities) {
         const V q = load_wide(probabilities + i, part, C(0));
-        v = mul_add(q, broadcast<V>(share), mul_add(q, broadcast<V>(rest), v));
+        const V most = broadcast<V>(greatest<double>), least = broadcast<V>(-greatest<double>);
+        const V finite = max(least, min(most, q)); // an infinity needs no low limb
+        v = mul_add(q, broadcast<V>(share), mul_add(finite, broadcast<V>(rest), v));
     }
     return mul(v, load<V>(options.weight + i, part, 0));
 }
@@ -52,7 +54,7 @@ __attribute__((noinline)) Scored<C> scored(const C *x, const C *probabilities,
 
 // The loss of a hard label alone, of a float row: what Loss makes of it.
 INLINE double label_loss(double weight, double distance, double log) {
-    const double loss = weight != 0 ? 0.0 + weight * (distance + log) : 0;
+    const double loss = weight != 0 ? weight * (distance + log) : 0;
     if (loss - loss == 0)
         return loss;
     const double plain = weight * distance;

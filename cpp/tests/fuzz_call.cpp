@@ -23,8 +23,8 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-constexpr std::size_t extents[] = {1,  2,  3,  4,  5,  7,  8,   9,   15,  16,  17, 20,
-                                   31, 32, 33, 40, 64, 65, 100, 129, 257, 300, 0};
+constexpr std::size_t extents[] = {1,  2,  3,  4,  5,  7,   8,   9,   15,  16, 17,  20,  31,
+                                   32, 33, 40, 64, 65, 100, 129, 257, 300, 0,  511, 512, 513};
 constexpr double specials[] = {0.0,      -0.0,      1.0,        -1.0,       infinity, -infinity,
                                nan,      131072.0,  131073.0,   -131073.0,  88.7,     -87.3,
                                -104.0,   709.8,     -745.1,     0x1.fep127, -0x1p127, 0x1p-126,
@@ -65,8 +65,9 @@ std::vector<double> doubles(FuzzedDataProvider &data, std::size_t n) {
 
 Shape shape_of(FuzzedDataProvider &data) {
     const int size_class = data.ConsumeIntegral<std::uint8_t>();
-    const std::size_t most = size_class < 1    ? 3000
-                             : size_class < 16 ? 400
+    const std::size_t most = size_class < 4    ? 9000 // groups of the longest rows
+                             : size_class < 16 ? 1200
+                             : size_class < 24 ? 400
                              : size_class < 96 ? 80
                                                : 40;
     Shape shape;

@@ -29,7 +29,7 @@ template <class T>
 void check_same(std::vector<T> a, std::vector<T> b, const char *isa, const char *what) {
     for (std::vector<T> *v : {&a, &b})
         for (T &number : *v)
-            number = is_nan(number) ? T() / T(1) : number;
+            number = is_nan(number) ? std::numeric_limits<T>::quiet_NaN() : number;
     check(same_bits(a, b), isa, what);
 }
 

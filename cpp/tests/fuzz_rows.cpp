@@ -2,6 +2,7 @@
 // it must agree bit for bit, the others to what they promise of the exact value; a row must be what
 // it is alone; nothing may be touched but the elements.
 #include <cmath>
+#include <cstring>
 
 #include "tests/fuzz_stage.hpp"
 
@@ -20,6 +21,12 @@ void check_nans(const Call &call, const Outcome &outcome, const char *isa) {
     for (const std::uint64_t bits : outcome.y)
         check((bits & ~sign) <= infinities[dtype] || bits == nans[dtype], isa,
               "a NaN with a sign or a payload");
+    for (const std::vector<double> *numbers : {&outcome.results, &outcome.extra})
+        for (const double v : *numbers) {
+            std::uint64_t bits;
+            std::memcpy(&bits, &v, sizeof bits);
+            check(v == v || bits == nans[3], isa, "a NaN with a sign or a payload");
+        }
 }
 
 void check_mask(const Call &call, const Outcome &outcome, const char *isa) {

@@ -99,7 +99,7 @@ class Outcome:
                     "dtype": dtype,
                     "level": level,
                     "bound_ulp": errors.bound,
-                    "max_ulp": errors.worst,
+                    "max_ulp": errors.worst if np.isfinite(errors.worst) else str(errors.worst),
                     "worst": errors.where,
                     "edges_ulp": EDGES,
                     "counts": errors.counts.tolist(),

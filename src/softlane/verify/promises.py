@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from softlane import logsumexp
 from softlane._oracle import (
     log_softmax_reference,
     logsumexp_reference,
@@ -23,7 +24,7 @@ from softlane._oracle_losses import (
     softmax_backward_reference,
 )
 from softlane._ulp import Reals
-from softlane.verify.calls import CALLS, Arrays
+from softlane.verify.calls import CALLS, Arrays, Call
 from softlane.verify.levels import Array, DType
 
 Measure: TypeAlias = Callable[[Array], Array]
@@ -76,9 +77,27 @@ def error_of_largest(result: Array, exact: Gradient, bound: float = 3.0) -> Arra
     return error * np.where(finite, ulp(exact.value, result.dtype) / allowed, 1)
 
 
-def measures(name: str, arrays: Arrays) -> dict[str, Measure]:
-    """For each part of a call's results, a function to its errors as fractions of the promise."""
-    call = CALLS[name]
+def promised_of(call: Call, part: str, arrays: Arrays, dtype: DType) -> float:
+    """The bound of a part of a call's results, which has this dtype."""
+    bound = promised_ulp(dtype, arrays.get("temperature", 1.0))
+    if call.function is logsumexp:
+        return min(bound, 1.0)
+    if part == "gradient" and is_spread(call, arrays) and dtype.itemsize > 2:
+        return SPREAD_GRADIENT_ULP[arrays["x"].dtype.name]
+    return bound
+
+
+def is_spread(call: Call, arrays: Arrays) -> bool:
+    """Whether a loss and its gradient are sums over all classes."""
+    return "labels" not in arrays or "label_smoothing" in call.options
+
+
+def measures(name: str, arrays: Arrays, call: Call | None = None) -> dict[str, Measure]:
+    """For each part of a call's results, a function to its errors as fractions of the promise.
+
+    The call is the one of that name, or one with other options.
+    """
+    call = call or CALLS[name]
     given: dict[str, Any] = {k: v for k, v in arrays.items() if k in ("temperature", "where")}
     if name in ("softmax", "log_softmax"):
         reference = softmax_reference if name == "softmax" else log_softmax_reference
@@ -96,11 +115,10 @@ def measures(name: str, arrays: Arrays) -> dict[str, Measure]:
     targets = arrays["labels" if "labels" in arrays else "q"]
     loss, gradient = cross_entropy_reference(arrays["x"], targets, **options)
     temperature = given.get("temperature", 1.0)
-    sharp = "labels" in arrays and "label_smoothing" not in options
     bound = SPREAD_GRADIENT_ULP[arrays["x"].dtype.name]
     return {
         "gradient": _relative(gradient.value, temperature)
-        if sharp
+        if not is_spread(call, arrays)
         else functools.partial(error_of_largest, exact=gradient, bound=bound),
         "loss": _relative(loss, temperature),
     }

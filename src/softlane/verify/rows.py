@@ -5,17 +5,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 
 import softlane
 from softlane._ulp import wide_float
-from softlane.verify.calls import CALLS, Arrays, Results, gradient_and_loss
+from softlane.verify.calls import CALLS, Arrays, Call
 from softlane.verify.hard_rows import FAMILIES, FULL_PRECISION, TEMPERATURES, tempered
 from softlane.verify.levels import DTYPES, LEVELS, THREADS, Array, DType, errors_by_level, on_levels
 from softlane.verify.outcome import Outcome
-from softlane.verify.promises import measures, promised_ulp
+from softlane.verify.promises import measures, promised_of
 
 # With a temperature the gradient has no bound of its own.
 WITH_TEMPERATURE = ("softmax", "log_softmax", "cross_entropy_labels")
@@ -41,34 +40,30 @@ def arguments(x: Array, rng: np.random.Generator) -> Arrays:
     }
 
 
-def losses(*places: Any, **options: Any) -> Results:
-    """The gradient, and the loss by either function: far from 0 their last bits may differ."""
-    loss, gradient = softlane.cross_entropy_with_grad(*places, **options)
-    return gradient, loss, softlane.cross_entropy(*places, **options)
-
-
 def judge(outcome: Outcome, name: str, given: Arrays) -> None:
     """Compare the results of a call on each level with the oracle's."""
     call = CALLS[name]
-    if call.function is gradient_and_loss:
-        call = call._replace(function=losses)
+    judge_parts(outcome, name, call, given)
+    if "z_loss" in call.options:
+        options = {key: value for key, value in call.options.items() if key != "z_loss"}
+        judge_parts(outcome, f"{name} but the z-loss", call._replace(options=options), given)
+
+
+def judge_parts(outcome: Outcome, name: str, call: Call, given: Arrays) -> None:
+    """Compare each part of its results."""
     results = on_levels(lambda: call(given))
-    parts_of = measures(name, given)
-    every = [*parts_of.items(), *(item for item in parts_of.items() if item[0] == "loss")]
-    for place, (part, measure) in enumerate(every):
+    for place, (part, measure) in enumerate(measures(name, given, call).items()):
         if part == "loss" and "z_loss" in call.options:
             continue  # beside a logsumexp that cancels, it has no digits to promise
         if part == "gradient" and "temperature" in given:
             continue
         parts = {level: np.asarray(result[place]) for level, result in results.items()}
         dtype = parts[LEVELS[0]].dtype
-        bound = promised_ulp(dtype, given.get("temperature", 1.0))
-        if name.startswith("logsumexp"):
-            bound = min(bound, 1.0)
         if part == "sign":
             for level, error in errors_by_level(parts, measure).items():
                 outcome.expect(not error.any(), f"{name} of {dtype.name} on {level}: wrong sign")
             continue
+        bound = promised_of(call, part, given, dtype)
         op = " ".join(filter(None, (name, part, "temperature" * ("temperature" in given))))
         for level, error in errors_by_level(parts, measure).items():
             n = error.size // len(error)
