@@ -167,7 +167,8 @@ Call::Call(FuzzedDataProvider &data) : of(pick(data, trial_ops)), shape(shape_of
     loss.divisor_low = data.ConsumeBool() ? loss.divisor * 0x1p-60 : 0;
     loss.z_divisor = pick(data, counts);
     wide = of.op == Op::logsumexp && data.ConsumeBool();
-    extra = loss.z_loss > 0 || data.ConsumeBool();
+    const bool sign = data.ConsumeBool();
+    extra = of.op == Op::logsumexp ? sign : loss.z_loss > 0;
     stream = data.ConsumeBool();
     no_scratch = data.ConsumeBool();
     tile_rows = data.ConsumeBool() ? 1000 : data.ConsumeIntegralInRange<std::size_t>(1, 9);
