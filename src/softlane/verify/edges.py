@@ -58,8 +58,8 @@ def table(dtype: DType) -> Iterator[Edge]:
 
 def largest_finite(dtype: DType) -> float:
     """The largest number of a dtype."""
-    infinity = np.array(INF, np.float64).astype(dtype).view(f"u{dtype.itemsize}")
-    return float((infinity - 1).view(dtype))
+    infinity = np.array([INF]).astype(dtype).view(f"u{dtype.itemsize}")
+    return float((infinity - 1).view(dtype)[0])
 
 
 def edges(n: int, dtype: DType) -> Iterator[Edge]:
