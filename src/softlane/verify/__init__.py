@@ -116,6 +116,7 @@ def run(
         warnings.simplefilter("ignore")  # of quarantined kernels: they are told as failures
         for name, check in checks(extent):
             start = time.monotonic()
+            # mypy infers no lambda that has defaults; here and in rows.py, half.py.
             outcome = Outcome(name, lambda done, name=name: tick(name, done))  # type: ignore[misc]
             with outcome.case(name):
                 check(outcome)

@@ -71,6 +71,7 @@ class Rich(Plain):
 
         self.console = Console(highlight=False)
 
+    # The base has a decorated generator for it, which mypy takes for another type.
     def progress(self) -> contextlib.AbstractContextManager[Tick]:  # type: ignore[override]
         """A bar."""
         from softlane.bench.table import progress
