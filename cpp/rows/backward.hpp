@@ -97,11 +97,15 @@ template <class V> struct Least {
 
 struct SoftmaxBackward {
     template <class C>
-    static INLINE void row(const C *y, const C *grad, C *dx, std::size_t n, double t) {
+    static INLINE void row(const C *y, const C *grad, C *dx, std::size_t n, double t, bool far) {
         using V = Vec<C, sum_lanes<C>>;
         WideSum<C> dot;
         Least<V> least;
         sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+            if (far) {
+                prefetch(y + i);
+                prefetch(grad + i);
+            }
             dot.add_product(load_wide(y + i, part, C(0)), load_wide(grad + i, part, C(0)));
             if constexpr (sizeof(C) == 4)
                 least.add(y + i, part);
@@ -145,11 +149,15 @@ struct SoftmaxBackward {
 
 struct LogSoftmaxBackward {
     template <class C>
-    static INLINE void row(const C *y, const C *grad, C *dx, std::size_t n, double t) {
+    static INLINE void row(const C *y, const C *grad, C *dx, std::size_t n, double t, bool far) {
         using V = Vec<C, sum_lanes<C>>;
         WideSum<C> sum;
         Least<V> least;
         sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+            if (far) {
+                prefetch(y + i);
+                prefetch(grad + i);
+            }
             sum += load_wide(grad + i, part, C(0));
             if constexpr (sizeof(C) == 4)
                 least.add(y + i, part);
@@ -192,7 +200,7 @@ struct LogSoftmaxBackward {
     }
 };
 
-// One such op over a batch of rows.
+// One such op over a batch of rows; far: they come from memory.
 template <class RowOp, class C> void each_gradient(const Rows &rows) noexcept {
     const char *x = static_cast<const char *>(rows.x);
     const char *grad = static_cast<const char *>(rows.other);
@@ -200,7 +208,7 @@ template <class RowOp, class C> void each_gradient(const Rows &rows) noexcept {
     const double *t = rows.temperature;
     for (std::size_t i = 0; i < rows.count; ++i) {
         RowOp::row(reinterpret_cast<const C *>(x), reinterpret_cast<const C *>(grad),
-                   reinterpret_cast<C *>(dx), rows.length, *t);
+                   reinterpret_cast<C *>(dx), rows.length, *t, rows.stream);
         x += rows.x_row_stride_bytes;
         grad += rows.other_row_stride_bytes;
         dx += rows.y_row_stride_bytes;

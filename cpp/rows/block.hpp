@@ -35,9 +35,10 @@ template <class V> INLINE V present(V v, Tail tail) {
     return mul(v, load_part<V>(ones.lane, tail.count, T(0)));
 }
 
-// What is read some rows from here is asked for now: the processor's own prefetching ends at each
-// page.
-constexpr std::size_t prefetch_distance_bytes = 2048;
+// What is read this far from here is asked for now: the processor's own prefetching ends at each
+// page, and 2 kB are passed sooner than memory answers.
+constexpr std::size_t prefetch_distance_bytes = 8192;
+constexpr std::size_t longest_cached = 1 << 19; // elements of a row that stays in a cache, at most
 template <class E> INLINE void prefetch(const E *p) {
     __builtin_prefetch(reinterpret_cast<const char *>(p) + prefetch_distance_bytes, 0, 2);
 }

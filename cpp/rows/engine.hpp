@@ -356,6 +356,9 @@ template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
             if (i + ahead < rows.count) {
                 beside.next = x(i + ahead);
                 beside.range = &range[i + ahead];
+            } else if (n > longest_cached) { // for what is read to be asked for
+                beside.next = x(i);
+                beside.range = &range[i + ahead];
             }
             if (distance && has_done)
                 RowOp::plan(row[done], stats[done], beside);

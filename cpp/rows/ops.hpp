@@ -74,8 +74,9 @@ private:
         using C = typename R::C;
         using Function = Again<argument, C, products>;
         const Exp<C, argument> exp(row.scaling, stats.careful, stats.shift);
-        const Beside<Function> beside{nullptr, nullptr, row.x,
-                                      row.y,   true,    {exp, Factor<C, products>(factor)}};
+        Range<C> unused; // looked at for what is read to be asked for
+        const Beside<Function> beside{row.x, &unused, row.x,
+                                      row.y, true,    {exp, Factor<C, products>(factor)}};
         Company<0, Function>(beside, row.n).run();
     }
     template <Argument argument, class R>

@@ -70,6 +70,11 @@ template <int wanted, class C> INLINE Range<C> row_range(const C *x, std::size_t
     const std::size_t whole = n - n % V::lanes;
     sweep<V>(0, whole, [&](std::size_t i, auto part) INLINE_LAMBDA {
         const V v = load<V>(x + i, part, 0);
+        if (n > longest_cached) {
+#pragma GCC unroll 4
+            for (int k = 0; k < 4; ++k)
+                prefetch(x + i + k * W::lanes);
+        }
         wide.add(v, v);
     });
     Extremes<wanted, W> one = folded(folded(wide));
