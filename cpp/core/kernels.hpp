@@ -45,6 +45,10 @@ using PanelsFn = bool (*)(const Rows &) noexcept;
 // n elements from one stored type to another; a narrowing rounds to nearest even.
 using ConvertFn = void (*)(const void *from, void *to, std::size_t n) noexcept;
 
+// n elements, but where a byte of `where` is 0: these are `masked`. `to` may be `from`.
+using MaskFn = void (*)(const void *from, void *to, const void *where, std::size_t n,
+                        double masked) noexcept;
+
 // What rows/exp.hpp says of its kernel for one compute type.
 struct ExpKernelFacts {
     double scale, scale_low; // the constant factor of every exponential, in two limbs
@@ -118,6 +122,7 @@ struct KernelTable {
     RowsFn rows[op_count][2];                    // of floats, of doubles
     PanelsFn panels[op_count][2];                // or null
     ConvertFn convert[dtype_count][dtype_count]; // [from][to]
+    MaskFn mask[2];                              // of floats, of doubles
     ExpFns exp;
     LogFns log;
     VecFns vec;

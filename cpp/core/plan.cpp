@@ -10,10 +10,10 @@ namespace softlane {
 namespace {
 
 // Tiles stay in the second-level cache, with room for what streams through; in the first where
-// elements are only converted. A transposing pack takes some cache lines of neighbouring columns at
+// elements are only converted and masked. A transposing pack takes some cache lines of neighbouring columns at
 // a time.
 constexpr std::size_t largest_tile_bytes = 128 * 1024;
-constexpr std::size_t largest_converted_bytes = 16 * 1024;
+constexpr std::size_t largest_lines_bytes = 16 * 1024;
 constexpr std::size_t most_tile_rows = 64;
 // Fewer rows side by side are packed, for fear of empty lanes.
 constexpr std::size_t least_panel_rows = 3;
@@ -82,8 +82,10 @@ Plan make_plan(const Problem &given) {
     for (const Array &array : p.array)
         wide = wide || (array.data && array.dtype == DType::f64);
     plan.kernel_dtype = wide ? DType::f64 : DType::f32;
-    bool same = true, swapped = false, plain = p.where == nullptr;
-    plan.direct = plain;
+    bool same = true, swapped = false;
+    plan.direct = p.where == nullptr;
+    bool lines = plan.direct || plan.length == 1 ||
+                 (p.inner_count == 1 && p.inner[0].stride[where_stream] == 1);
     for (int k = 0; k < array_count; ++k) {
         const Array &array = p.array[k];
         if (array.data == nullptr)
@@ -96,9 +98,9 @@ Plan make_plan(const Problem &given) {
         plan.in_place[k] = lies && array.dtype == plan.kernel_dtype &&
                            (k == y_stream || p.where == nullptr); // or elements are replaced
         plan.direct = plan.direct && plan.in_place[k];
-        plain = plain && lies;
+        lines = lines && lies;
     }
-    plan.converted = plain && !same;
+    plan.lines = lines && !plan.direct;
     const Loop &rows = p.outer[p.outer_count - 1];
     const bool in_place = same && !swapped && !p.where && p.inner_count == 1;
     plan.panels = !plan.direct && rows.extent >= (in_place ? least_panel_rows : least_tile_rows) &&
@@ -132,7 +134,7 @@ Plan make_plan(const Problem &given) {
         const std::size_t row_bytes = // the widest of all
             plan.length * dtype_size[static_cast<int>(plan.kernel_dtype)];
         plan.tile_count = 1 + (p.array[other_stream].data != nullptr) + !same;
-        const std::size_t most = plan.converted ? largest_converted_bytes : largest_tile_bytes;
+        const std::size_t most = plan.lines ? largest_lines_bytes : largest_tile_bytes;
         const std::size_t fitting = std::max<std::size_t>(most / row_bytes, 1);
         const std::size_t along = p.outer[p.outer_count - 1].extent;
         plan.tile_rows =

@@ -1,6 +1,9 @@
 #include "core/run.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
 
 #include "core/fp_environment.hpp"
 #include "core/tile.hpp"
@@ -47,12 +50,26 @@ private:
     std::size_t index_[max_dims] = {};
 };
 
-// The bits of -inf, which takes no part in any row's sum.
-constexpr std::uint64_t minus_infinity[dtype_count] = {0xfc00, 0xff80, 0xff800000,
-                                                       0xfff0000000000000};
-// What an op writes for a masked element.
-std::uint64_t masked_result(Op op, int dtype) {
-    return op == Op::log_softmax ? minus_infinity[dtype] : 0;
+// What stands for a masked element.
+struct MaskedElement {
+    double value;
+    std::uint64_t bits[dtype_count];
+};
+constexpr MaskedElement zero = {0, {}};
+// It takes no part in any row's sum.
+constexpr MaskedElement minus_infinity = {-std::numeric_limits<double>::infinity(),
+                                          {0xfc00, 0xff80, 0xff800000, 0xfff0000000000000}};
+// What an op writes for one.
+const MaskedElement &masked_result(Op op) {
+    return op == Op::log_softmax ? minus_infinity : zero;
+}
+// Whether a kernel writes that by itself where x is -inf, but for rows that are NaN throughout.
+bool masks_by_itself(Op op) { return op == Op::softmax || op == Op::log_softmax; }
+
+template <class C> bool is_nan(const char *p) {
+    C value;
+    std::memcpy(&value, p, sizeof value);
+    return std::isnan(value);
 }
 
 // Rows whose elements lie next to each other, in tiles or in the arrays themselves.
@@ -138,13 +155,15 @@ struct PanelTiles {
         const auto stride = static_cast<std::ptrdiff_t>(size);
         move_block({to, stride, stride}, {from, stride, stride}, 1, n, size, true);
     }
-    static void mask(char *to, const char *where, const Loop &rows, std::size_t n, DType dtype,
-                     std::uint64_t bits) {
-        const std::size_t size = dtype_size[static_cast<int>(dtype)];
-        const auto stride = static_cast<std::ptrdiff_t>(size);
-        if (where)
-            mask_block({to, 0, stride}, {to, 0, stride}, {where, 0, rows.stride[where_stream]}, 1,
-                       n, size, bits);
+    void mask(char *packed, const char *where, const Loop &rows, std::size_t n,
+              const MaskedElement &masked) const {
+        const auto size = static_cast<std::ptrdiff_t>(element());
+        const std::ptrdiff_t stride = rows.stride[where_stream];
+        if (where && stride == 1)
+            table.mask[plan.kernel_dtype == DType::f64](packed, packed, where, n, masked.value);
+        else if (where)
+            mask_block({packed, 0, size}, {packed, 0, size}, {where, 0, stride}, 1, n, element(),
+                       masked.bits[static_cast<int>(plan.kernel_dtype)]);
     }
 
     bool operator()(const std::ptrdiff_t (&at)[stream_count], const Loop &rows,
@@ -158,7 +177,7 @@ struct PanelTiles {
                 from = run;
             }
             convert(from, x.dtype, to, computed, n);
-            mask(to, where, rows, n, computed, minus_infinity[static_cast<int>(computed)]);
+            mask(to, where, rows, n, minus_infinity);
         });
         const auto pitch = static_cast<std::ptrdiff_t>(plan.panel_rows * element());
         const Lines packed = {tile, pitch}, result = y.data ? packed : Lines{};
@@ -168,8 +187,8 @@ struct PanelTiles {
             return true;
         each_element(y_stream, at, [&](char *from, char *to, const char *where) {
             char *result = y.swapped ? run : to;
+            mask(from, where, rows, n, masked_result(p.op));
             convert(from, computed, result, y.dtype, n);
-            mask(result, where, rows, n, y.dtype, masked_result(p.op, static_cast<int>(y.dtype)));
             if (y.swapped)
                 swap(y, to, result, n);
         });
@@ -237,6 +256,13 @@ struct Tiles {
                                            dtype_size[static_cast<int>(plan.kernel_dtype)]);
     }
 
+    const char *where_at(const std::ptrdiff_t (&at)[stream_count], const Loop &rows,
+                         std::size_t i) const {
+        return plan.problem.where + at[where_stream] +
+               static_cast<std::ptrdiff_t>(i) * rows.stride[where_stream];
+    }
+    MaskFn mask_row() const { return table.mask[plan.kernel_dtype == DType::f64]; }
+
     // Rows whose elements lie next to each other on both sides.
     void convert_rows(const char *from, std::ptrdiff_t from_bytes, DType from_dtype, char *to,
                       std::ptrdiff_t to_bytes, DType to_dtype, std::size_t count) const {
@@ -255,13 +281,12 @@ struct Tiles {
 
     // Array k into `packed`, in the kernel's type; masked elements become `masked`.
     void pack(int k, const std::ptrdiff_t (&at)[stream_count], const Loop &rows, std::size_t count,
-              char *packed, const std::uint64_t (&masked)[dtype_count]) const {
+              char *packed, const MaskedElement &masked) const {
         const Array &array = plan.problem.array[k];
         const int dtype = static_cast<int>(array.dtype);
         const bool converts = array.dtype != plan.kernel_dtype;
-        if (plan.converted && converts)
-            return convert_rows(array.data + at[k], rows.stride[k], array.dtype, packed,
-                                row_bytes(), plan.kernel_dtype, count);
+        if (plan.lines)
+            return pack_lines(array.data + at[k], k, at, rows, count, packed, masked);
         each_line(k, at, rows, converts ? foreign : packed,
                   [&](Block to, Block array_block, ConstBlock where, std::size_t n) {
                       ConstBlock from = read_only(array_block);
@@ -270,11 +295,25 @@ struct Tiles {
                           from = read_only(to);
                       }
                       if (where.data)
-                          mask_block(to, from, where, count, n, dtype_size[dtype], masked[dtype]);
+                          mask_block(to, from, where, count, n, dtype_size[dtype],
+                                     masked.bits[dtype]);
                   });
         if (converts)
             table.convert[dtype][static_cast<int>(plan.kernel_dtype)](foreign, packed,
                                                                       count * plan.length);
+    }
+    void pack_lines(const char *from, int k, const std::ptrdiff_t (&at)[stream_count],
+                    const Loop &rows, std::size_t count, char *packed,
+                    const MaskedElement &masked) const {
+        std::ptrdiff_t from_bytes = rows.stride[k];
+        if (const DType dtype = plan.problem.array[k].dtype; dtype != plan.kernel_dtype) {
+            convert_rows(from, from_bytes, dtype, packed, row_bytes(), plan.kernel_dtype, count);
+            from = packed;
+            from_bytes = row_bytes();
+        }
+        if (plan.problem.where)
+            for (std::size_t i = 0; i < count; ++i, from += from_bytes, packed += row_bytes())
+                mask_row()(from, packed, where_at(at, rows, i), plan.length, masked.value);
     }
 
     void unpack(const std::ptrdiff_t (&at)[stream_count], const Loop &rows,
@@ -282,19 +321,18 @@ struct Tiles {
         const Array &array = plan.problem.array[y_stream];
         const int dtype = static_cast<int>(array.dtype);
         const bool converts = array.dtype != plan.kernel_dtype;
-        const std::uint64_t masked = masked_result(plan.problem.op, dtype);
+        const MaskedElement &masked = masked_result(plan.problem.op);
+        if (plan.lines)
+            return unpack_lines(at, rows, count, masked);
         if (plan.in_place[y_stream]) {
             if (plan.problem.where)
                 each_line(y_stream, at, rows, tile,
                           [&](Block, Block block, ConstBlock where, std::size_t n) {
                               mask_block(block, read_only(block), where, count, n,
-                                         dtype_size[dtype], masked);
+                                         dtype_size[dtype], masked.bits[dtype]);
                           });
             return;
         }
-        if (plan.converted && converts)
-            return convert_rows(tile, row_bytes(), plan.kernel_dtype, array.data + at[y_stream],
-                                rows.stride[y_stream], array.dtype, count);
         if (converts)
             table.convert[static_cast<int>(plan.kernel_dtype)][dtype](tile, foreign,
                                                                       count * plan.length);
@@ -302,13 +340,28 @@ struct Tiles {
                   [&](Block from, Block to, ConstBlock where, std::size_t n) {
                       if (where.data)
                           mask_block(from, read_only(from), where, count, n, dtype_size[dtype],
-                                     masked);
+                                     masked.bits[dtype]);
                       move_block(to, read_only(from), count, n, dtype_size[dtype], array.swapped);
                   });
     }
+    void unpack_lines(const std::ptrdiff_t (&at)[stream_count], const Loop &rows, std::size_t count,
+                      const MaskedElement &masked) const {
+        char *const y = plan.problem.array[y_stream].data + at[y_stream];
+        const bool here = plan.in_place[y_stream], wide = plan.kernel_dtype == DType::f64;
+        char *result = here ? y : tile;
+        if (plan.problem.where) {
+            const std::ptrdiff_t bytes = here ? rows.stride[y_stream] : row_bytes();
+            for (std::size_t i = 0; i < count; ++i, result += bytes)
+                if (!masks_by_itself(plan.problem.op) ||
+                    (wide ? is_nan<double>(result) : is_nan<float>(result)))
+                    mask_row()(result, result, where_at(at, rows, i), plan.length, masked.value);
+        }
+        if (!here)
+            convert_rows(tile, row_bytes(), plan.kernel_dtype, y, rows.stride[y_stream],
+                         plan.problem.array[y_stream].dtype, count);
+    }
 
     void run(const std::ptrdiff_t (&at)[stream_count], const Loop &rows, std::size_t count) const {
-        constexpr std::uint64_t zero[dtype_count] = {};
         const Problem &p = plan.problem;
         const auto packed = [&](int k) { return p.array[k].data && !plan.in_place[k]; };
         const auto lines = [&](int k, char *tile_of) -> Lines {

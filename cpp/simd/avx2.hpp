@@ -168,6 +168,19 @@ INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) {
     return {_mm256_blendv_pd(w.r, v.r, _mm256_cmp_pd(a.r, b.r, _CMP_LE_OQ))};
 }
 
+INLINE F32 kept(const unsigned char *where, F32 v, F32 w) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i *>(where));
+    const __m256i none = _mm256_cmpeq_epi32(_mm256_cvtepu8_epi32(bytes), _mm256_setzero_si256());
+    return {_mm256_blendv_ps(v.r, w.r, _mm256_castsi256_ps(none))};
+}
+INLINE F64 kept(const unsigned char *where, F64 v, F64 w) {
+    int four;
+    __builtin_memcpy(&four, where, sizeof four);
+    const __m256i lanes = _mm256_cvtepu8_epi64(_mm_cvtsi32_si128(four));
+    const __m256i none = _mm256_cmpeq_epi64(lanes, _mm256_setzero_si256());
+    return {_mm256_blendv_pd(v.r, w.r, _mm256_castsi256_pd(none))};
+}
+
 INLINE bool any_nan(F64 v) {
     return _mm256_movemask_pd(_mm256_cmp_pd(v.r, v.r, _CMP_UNORD_Q)) != 0;
 }

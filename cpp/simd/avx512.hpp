@@ -147,6 +147,16 @@ INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) {
     return {_mm512_mask_blend_pd(_mm512_cmp_pd_mask(a.r, b.r, _CMP_LE_OQ), w.r, v.r)};
 }
 
+INLINE F32 kept(const unsigned char *where, F32 v, F32 w) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i *>(where));
+    return {_mm512_mask_blend_ps(_mm_test_epi8_mask(bytes, bytes), w.r, v.r)};
+}
+INLINE F64 kept(const unsigned char *where, F64 v, F64 w) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i *>(where));
+    const auto lanes = static_cast<__mmask8>(_mm_test_epi8_mask(bytes, bytes));
+    return {_mm512_mask_blend_pd(lanes, w.r, v.r)};
+}
+
 INLINE bool any_nan(F64 v) { return _mm512_cmp_pd_mask(v.r, v.r, _CMP_UNORD_Q) != 0; }
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     return {_mm512_permutexvar_ps(_mm512_castps_si512(z.r), table.r)};

@@ -154,6 +154,17 @@ INLINE F64 zero_where_at_most(F64 v, F64 a, F64 b) {
 }
 INLINE F32 choose(F32 a, F32 b, F32 v, F32 w) { return {vbslq_f32(vcleq_f32(a.r, b.r), v.r, w.r)}; }
 INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) { return {vbslq_f64(vcleq_f64(a.r, b.r), v.r, w.r)}; }
+INLINE F32 kept(const unsigned char *where, F32 v, F32 w) {
+    std::uint32_t four;
+    __builtin_memcpy(&four, where, sizeof four);
+    const uint16x8_t words = vmovl_u8(vcreate_u8(four));
+    const uint32x4_t lanes = vmovl_u16(vget_low_u16(words));
+    return {vbslq_f32(vtstq_u32(lanes, lanes), v.r, w.r)};
+}
+INLINE F64 kept(const unsigned char *where, F64 v, F64 w) {
+    const uint64x2_t lanes = vcombine_u64(vcreate_u64(where[0]), vcreate_u64(where[1]));
+    return {vbslq_f64(vtstq_u64(lanes, lanes), v.r, w.r)};
+}
 
 INLINE bool any_nan(F64 v) { return vaddvq_u64(vshrq_n_u64(vceqq_f64(v.r, v.r), 63)) != 2; }
 INLINE F32 lookup(const Table<float> &table, F32 z) {

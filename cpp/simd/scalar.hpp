@@ -88,6 +88,12 @@ INLINE F32 zero_where_at_most(F32 v, F32 a, F32 b) { return {a.r <= b.r ? declty
 INLINE F64 zero_where_at_most(F64 v, F64 a, F64 b) { return {a.r <= b.r ? decltype(v.r){} : v.r}; }
 INLINE F32 choose(F32 a, F32 b, F32 v, F32 w) { return {a.r <= b.r ? v.r : w.r}; }
 INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) { return {a.r <= b.r ? v.r : w.r}; }
+INLINE F32 kept(const unsigned char *where, F32 v, F32 w) {
+    return lanes_of<F32>([&](int i) INLINE_LAMBDA { return where[i] != 0 ? v.r[i] : w.r[i]; });
+}
+INLINE F64 kept(const unsigned char *where, F64 v, F64 w) {
+    return lanes_of<F64>([&](int i) INLINE_LAMBDA { return where[i] != 0 ? v.r[i] : w.r[i]; });
+}
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     return lanes_of<F32>([&](int i) INLINE_LAMBDA { return table[bits_of(z.r[i]) & 7]; });
 }

@@ -102,6 +102,16 @@ INLINE F64 choose(F64 a, F64 b, F64 v, F64 w) {
     const __m128d mask = _mm_cmple_pd(a.r, b.r);
     return {_mm_or_pd(_mm_and_pd(mask, v.r), _mm_andnot_pd(mask, w.r))};
 }
+INLINE F32 kept(const unsigned char *where, F32 v, F32 w) {
+    const __m128i lanes = _mm_setr_epi32(where[0], where[1], where[2], where[3]);
+    const __m128 none = _mm_castsi128_ps(_mm_cmpeq_epi32(lanes, _mm_setzero_si128()));
+    return {_mm_or_ps(_mm_and_ps(none, w.r), _mm_andnot_ps(none, v.r))};
+}
+INLINE F64 kept(const unsigned char *where, F64 v, F64 w) {
+    const __m128i lanes = _mm_setr_epi32(where[0], where[0], where[1], where[1]);
+    const __m128d none = _mm_castsi128_pd(_mm_cmpeq_epi32(lanes, _mm_setzero_si128()));
+    return {_mm_or_pd(_mm_and_pd(none, w.r), _mm_andnot_pd(none, v.r))};
+}
 INLINE F32 lookup(const Table<float> &table, F32 z) {
     alignas(16) std::uint32_t k[4];
     const __m128i index = _mm_and_si128(_mm_castps_si128(z.r), _mm_set1_epi32(7));

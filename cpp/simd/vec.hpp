@@ -32,6 +32,7 @@
 //                              or is beyond 2^970 (doubles)
 //   zero_where_at_most(v, a, b)  a <= b ? +0 : v; so NaN in a or b leaves v
 //   choose(a, b, v, w)         a <= b ? v : w, bit by bit; so NaN in a or b gives w
+//   kept(where, v, w)          where[lane] != 0 ? v : w, bit by bit, of as many bytes as v has lanes
 //   widen(v), narrow(v)        float to double, exactly; double to float
 //   reduce_max(v)              the largest lane; no lane is NaN
 //   reduce_second(v, w, m)     for w <= v lane by lane and m = reduce_max(v): the largest of all
@@ -151,6 +152,10 @@ INLINE Vec<T, N> zero_where_at_most(Vec<T, N> v, Vec<T, N> a, Vec<T, N> b) {
 template <class T, int N>
 INLINE Vec<T, N> choose(Vec<T, N> a, Vec<T, N> b, Vec<T, N> v, Vec<T, N> w) {
     return {choose(a.low, b.low, v.low, w.low), choose(a.high, b.high, v.high, w.high)};
+}
+template <class T, int N>
+INLINE Vec<T, N> kept(const unsigned char *where, Vec<T, N> v, Vec<T, N> w) {
+    return {kept(where, v.low, w.low), kept(where + N / 2, v.high, w.high)};
 }
 template <class T, int N> INLINE Vec<T, N> lowered(Vec<T, N> y) {
     return {lowered(y.low), lowered(y.high)};
