@@ -67,3 +67,22 @@ def test_pairs(step, levels, dtype, record_property) -> None:
     outcome = Outcome("pairs")
     half.pairs(outcome, dtype, step, levels)
     expect_promises(outcome, record_property)
+
+
+@EVERY_HALF
+@pytest.mark.parametrize("n", [256, 257, 300, 1000, 2048, 2049, 5000, 16384, 16385])
+def test_long_rows_are_those_of_float32_rounded(n, dtype, isa) -> None:
+    """Whether elements are converted in the row's loop, or rows are, in tiles."""
+    rng = np.random.default_rng(n)
+    for rows, spread in ((1, 4), (2, 4), (3, 60), (7, 30)):
+        x = rng.normal(0, spread, (rows, n)).astype(dtype)
+        x[rows // 2, n // 3] = [np.nan, np.inf, -np.inf, 0][rows % 4]
+        want = softlane.softmax(x.astype(np.float32)).astype(dtype).view(np.uint16)
+        out = np.full_like(x, 7)
+        softlane.softmax(x, out=out)
+        np.testing.assert_array_equal(out.view(np.uint16), want)
+        odd = np.full(2 * x.size + 1, 7, np.uint8)[1:].view(dtype).reshape(x.shape)
+        softlane.softmax(x, out=odd)
+        np.testing.assert_array_equal(odd.view(np.uint16), want)
+        softlane.softmax(x, out=x)
+        np.testing.assert_array_equal(x.view(np.uint16), want)

@@ -34,9 +34,18 @@ struct Rows {
     std::ptrdiff_t x_stride_bytes, y_stride_bytes; // panels: between the elements of a row,
     void *scratch; // and 2 * length * panel_bytes bytes, aligned to 64; or null: y serves
     bool stream;   // y is larger than the caches: its lines need not stay in them
+    bool half;     // words: x and y are float16, else bfloat16
 };
 
 using RowsFn = void (*)(const Rows &) noexcept;
+
+// Of a row of 16-bit elements, whose exponentials do not fit in the kernel's own memory from so many
+// elements on: then `scratch` has room for words_scratch_bytes(length), aligned to 64.
+constexpr std::size_t longest_kept_words = 2048;
+constexpr std::size_t scratch_pitch(std::size_t length) { return (length + 15) / 16 * 16 + 336; }
+constexpr std::size_t words_scratch_bytes(std::size_t length) {
+    return length <= longest_kept_words ? 0 : 4 * scratch_pitch(length) * sizeof(float);
+}
 
 // The same of rows of x alone that lie side by side, their elements apart: false, and nothing is
 // written, where the rows' temperature is one that it does not serve.
@@ -120,6 +129,7 @@ constexpr std::size_t panel_bytes = 256;
 struct KernelTable {
     const char *isa;
     RowsFn rows[op_count][2];                    // of floats, of doubles
+    RowsFn words[op_count];                      // of 16-bit elements, or null
     PanelsFn panels[op_count][2];                // or null
     ConvertFn convert[dtype_count][dtype_count]; // [from][to]
     MaskFn mask[2];                              // of floats, of doubles

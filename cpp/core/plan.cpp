@@ -18,6 +18,7 @@ constexpr std::size_t most_tile_rows = 64;
 // Fewer rows side by side are packed, for fear of empty lanes.
 constexpr std::size_t least_panel_rows = 3;
 constexpr std::size_t least_tile_rows = 16; // likewise where they are converted first
+constexpr std::size_t least_words = 257; // shorter rows are faster converted, in groups
 constexpr std::size_t largest_scratch_elements = 4096;
 constexpr std::size_t largest_panel_tile_bytes = 32 * 1024;
 
@@ -101,6 +102,9 @@ Plan make_plan(const Problem &given) {
         lines = lines && lies;
     }
     plan.lines = lines && !plan.direct;
+    const DType stored = p.array[x_stream].dtype;
+    plan.words = plan.lines && !p.where && dtype_size[static_cast<int>(stored)] == 2 &&
+                 p.array[y_stream].dtype == stored && plan.length >= least_words;
     const Loop &rows = p.outer[p.outer_count - 1];
     const bool in_place = same && !swapped && !p.where && p.inner_count == 1;
     plan.panels = !plan.direct && rows.extent >= (in_place ? least_panel_rows : least_tile_rows) &&
@@ -141,6 +145,9 @@ Plan make_plan(const Problem &given) {
             std::min(along, plan.length < 16 ? fitting : std::min(fitting, most_tile_rows));
         plan.tile_bytes = (plan.tile_rows * row_bytes + 63) / 64 * 64;
         plan.workspace_bytes = static_cast<std::size_t>(plan.tile_count) * plan.tile_bytes;
+        if (plan.words)
+            plan.workspace_bytes =
+                std::max(plan.workspace_bytes, words_scratch_bytes(plan.length));
         if (plan.panels) { // the tile, a run of converted elements, scratch
             const std::size_t elements = plan.panel_rows * (plan.length + 1);
             const std::size_t tile = elements * dtype_size[static_cast<int>(plan.kernel_dtype)];

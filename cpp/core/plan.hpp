@@ -60,6 +60,7 @@ struct Plan {
     bool panels = false;             // rows lie side by side, each element's in one run
     std::size_t panel_rows = 0;      // then: rows of a tile, where they must be copied or converted
     std::size_t scratch_bytes = 0;   // and what the kernel's scratch takes; or 0: it has none
+    bool words = false;              // and it can, if it has a kernel for 16-bit elements
     bool lines = false;              // or it could, but for their type and the mask
     std::size_t tile_rows = 1;       // otherwise: rows packed at a time
     std::size_t tile_bytes = 0;      // of one tile

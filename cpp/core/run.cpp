@@ -111,6 +111,23 @@ void call_kernel(const Plan &plan, const KernelTable &table,
     table.rows[static_cast<int>(p.op)][plan.kernel_dtype == DType::f64](batch);
 }
 
+// All rows of the innermost loop, their 16-bit elements as they lie, if there is a kernel for such.
+bool run_words(const Plan &plan, const KernelTable &table,
+               const std::ptrdiff_t (&at)[stream_count], const Loop &rows, std::size_t count,
+               char *workspace) {
+    const Problem &p = plan.problem;
+    const RowsFn kernel = table.words[static_cast<int>(p.op)];
+    if (kernel == nullptr)
+        return false;
+    const auto line = [&](int k) { return Lines{p.array[k].data + at[k], rows.stride[k]}; };
+    Rows batch = batch_of(plan, at, rows, count, {line(x_stream), {}, line(y_stream)});
+    batch.scratch = workspace;
+    batch.half = p.array[x_stream].dtype == DType::f16;
+    const FpEnvironment environment(p.keep_subnormals ? Subnormals::keep : Subnormals::flush);
+    kernel(batch);
+    return true;
+}
+
 // Rows side by side, in tiles or in the arrays themselves; whether the kernel serves them.
 bool call_panels(const Plan &plan, const KernelTable &table,
                  const std::ptrdiff_t (&at)[stream_count], const Loop &rows, std::size_t count,
@@ -408,6 +425,8 @@ void run_rows(const Plan &plan, const KernelTable &table, char *workspace, std::
             call_kernel(plan, table, at.at, rows, extent, lines);
             continue;
         }
+        if (plan.words && run_words(plan, table, at.at, rows, extent, workspace))
+            continue;
         if (plan.panels && run_panels(plan, table, at, rows, extent, workspace))
             continue;
         for (std::size_t done = 0; done < extent; done += plan.tile_rows) {

@@ -45,36 +45,24 @@ void move_words(Block to, ConstBlock from, std::size_t rows, std::size_t columns
          : move_words<Word, false>(to, from, rows, columns);
 }
 
-// One row. No branch for an element, which a random mask would mispredict, and strides that the
-// compiler sees where it is to use vectors.
-template <class Word>
-void mask_row(char *to, std::ptrdiff_t to_stride, const char *from, std::ptrdiff_t from_stride,
-              const char *where, std::ptrdiff_t where_stride, std::size_t columns, Word bits) {
-    for (std::size_t j = 0; j < columns; ++j) {
-        Word word;
-        std::memcpy(&word, from, sizeof word);
-        const auto keep = static_cast<Word>(0 - static_cast<Word>(*where != 0));
-        word = static_cast<Word>((word & keep) | (bits & static_cast<Word>(~keep)));
-        std::memcpy(to, &word, sizeof word);
-        to += to_stride;
-        from += from_stride;
-        where += where_stride;
-    }
-}
-
+// No branch for an element, which a random mask would mispredict.
 template <class Word>
 void mask_words(Block to, ConstBlock from, ConstBlock where, std::size_t rows, std::size_t columns,
                 Word bits) {
-    constexpr auto tight = static_cast<std::ptrdiff_t>(sizeof(Word));
     for (std::size_t i = 0; i < rows; ++i) {
-        if (to.column == tight && from.column == tight && where.column == 1)
-            mask_row(to.data, tight, from.data, tight, where.data, 1, columns, bits);
-        else
-            mask_row(to.data, to.column, from.data, from.column, where.data, where.column, columns,
-                     bits);
-        to.data += to.row;
-        from.data += from.row;
-        where.data += where.row;
+        const auto row = static_cast<std::ptrdiff_t>(i);
+        const char *source = from.data + row * from.row, *mask = where.data + row * where.row;
+        char *target = to.data + row * to.row;
+        for (std::size_t j = 0; j < columns; ++j) {
+            Word word;
+            std::memcpy(&word, source, sizeof word);
+            const auto keep = static_cast<Word>(0 - static_cast<Word>(*mask != 0));
+            word = static_cast<Word>((word & keep) | (bits & static_cast<Word>(~keep)));
+            std::memcpy(target, &word, sizeof word);
+            source += from.column;
+            target += to.column;
+            mask += where.column;
+        }
     }
 }
 

@@ -12,51 +12,49 @@ namespace {
 // What goes along with the exponentials of a row, in the same loop, so that neither memory nor the
 // latency of a row's scalars is waited for: the range of a later row is found, and an earlier one
 // is written. Function, V -> V, makes that one's results.
-template <class Function> struct Beside {
+template <class Function, class Lies> struct Beside {
     using C = typename Function::Scalar;
-    const C *next = nullptr; // the row whose range is wanted, or null
+    typename Lies::In next{}; // the row whose range is wanted, or null
     Range<C> *range = nullptr;
     const C *from = nullptr;
-    C *to = nullptr;     // the row to be written, or null
-    bool stream = false; // it is written past the caches
+    typename Lies::Out to{}; // the row to be written, or null
+    bool stream = false;     // it is written past the caches
     Function function;
 };
 
-template <int wanted, class Function> class Company {
+template <int wanted, class Function, class Lies> class Company {
     using C = typename Function::Scalar;
     using V = Vec<C, sum_lanes<C>>;
     using Wide = Vec<C, exp_unroll * V::lanes>;
 
 public:
-    INLINE Company(const Beside<Function> &beside, std::size_t n) : beside_(beside), n_(n) {
-        const std::size_t misaligned = reinterpret_cast<std::uintptr_t>(beside.to) % 64;
-        if (!beside.to || misaligned == 0)
-            return;
-        if (misaligned % sizeof(C) != 0) {
-            beside_.stream = false;
-            return;
+    INLINE Company(const Beside<Function, Lies> &beside, std::size_t n) : beside_(beside), n_(n) {
+        if constexpr (!Lies::converts) { // begin with whole cache lines
+            const std::size_t misaligned = reinterpret_cast<std::uintptr_t>(beside.to) % 64;
+            if (!beside.to || misaligned == 0)
+                return;
+            if (misaligned % sizeof(C) != 0) {
+                beside_.stream = false;
+                return;
+            }
+            const std::size_t head = (64 - misaligned) / sizeof(C);
+            written_ = head < n ? head : n;
+            write(0, Tail{written_});
         }
-        const std::size_t head = (64 - misaligned) / sizeof(C); // up to whole cache lines
-        written_ = head < n ? head : n;
-        write(0, Tail{written_});
     }
     // A Wide of each.
     INLINE void step() {
         if (beside_.next) {
+            const Wide wide = load<Wide>(beside_.next + seen_);
 #pragma GCC unroll 4
-            for (int i = 0; i < exp_unroll; ++i) {
-                prefetch(beside_.next + seen_);
-                const V v = load<V>(beside_.next + seen_);
-                extremes_.add(v, v);
-                seen_ += V::lanes;
-            }
+            for (std::size_t i = 0; i < Wide::lanes * Lies::size; i += 64)
+                prefetch(beside_.next + (seen_ + i / Lies::size));
+            add(wide);
+            seen_ += Wide::lanes;
         }
         if (beside_.to && written_ + Wide::lanes <= n_) {
             const Wide v = beside_.function(load<Wide>(beside_.from + written_));
-            if (beside_.stream)
-                stream(beside_.to + written_, v);
-            else
-                store(beside_.to + written_, v);
+            put(v);
             written_ += Wide::lanes;
         }
     }
@@ -78,11 +76,25 @@ public:
     }
 
 private:
+    template <class W> INLINE void add(W v) {
+        if constexpr (W::lanes == V::lanes) {
+            extremes_.add(v, v);
+        } else {
+            add(v.low);
+            add(v.high);
+        }
+    }
+    INLINE void put(Wide v) {
+        if constexpr (!Lies::converts)
+            if (beside_.stream)
+                return stream(beside_.to + written_, v);
+        store(beside_.to + written_, v);
+    }
     template <class Part> INLINE void write(std::size_t i, Part part) {
         store(beside_.to + i, beside_.function(load<V>(beside_.from + i, part, C(0))), part);
     }
 
-    Beside<Function> beside_;
+    Beside<Function, Lies> beside_;
     std::size_t n_, seen_ = 0, written_ = 0;
     Extremes<wanted, V> extremes_;
 };
@@ -93,35 +105,37 @@ struct Alone {
     INLINE void finish() {}
 };
 
-template <class RowOp, class C_> struct Row {
-    using C = C_;
+template <class RowOp, class Lies_> struct Row {
+    using Lies = Lies_;
+    using C = typename Lies::C;
     static constexpr int wanted = RowOp::wanted;
     using Function = typename RowOp::template Function<C>;
-    const C *x;
+    typename Lies::In x;
     const C *other;
-    C *y;
-    C *kept; // where exponentials are kept: y itself, or a row of the first-level cache
+    typename Lies::Out y;
+    C *kept; // where exponentials are kept: y itself, a row of the first-level cache, scratch
     std::size_t n;
     Scaling<C> scaling;
     Range<C> range;
-    Beside<Function> beside;
+    softlane::SOFTLANE_ISA::Beside<Function, Lies> beside;
     const Rows *rows; // and its place among them, for what there is one of for each row
     std::ptrdiff_t index;
 
     INLINE auto company() const {
         if constexpr (exp_unroll > 1) {
-            return Company<wanted, Function>(beside, n);
+            return Company<wanted, Function, Lies>(beside, n);
         } else {
             pass();
             return Alone{};
         }
     }
     void pass() const { pass(beside, n); } // without exponentials to go along with
-    static __attribute__((noinline)) void pass(const Beside<Function> &beside, std::size_t n) {
+    static __attribute__((noinline)) void
+    pass(const softlane::SOFTLANE_ISA::Beside<Function, Lies> &beside, std::size_t n) {
         if constexpr (exp_unroll > 1)
-            Company<wanted, Function>(beside, n).run();
+            Company<wanted, Function, Lies>(beside, n).run();
         else if (beside.next)
-            *beside.range = row_range<wanted>(beside.next, n);
+            *beside.range = row_range<wanted, C>(beside.next, n);
     }
     INLINE std::int64_t label() const { return rows->labels[index * rows->row_stride]; }
     INLINE double *result() const { return rows->results + index * rows->row_stride; }
@@ -144,8 +158,8 @@ template <class C> struct Stats {
 
 // keep(Reduced<>, i, part, x, e) sees each vector of elements and of exponentials as they are made.
 template <Argument> struct Reduced {};
-template <Argument argument, bool capped, class C, class Keep, class Others>
-INLINE Stats<C> accumulate(const C *row, std::size_t n, const Scaling<C> &scaling,
+template <Argument argument, bool capped, class In, class C, class Keep, class Others>
+INLINE Stats<C> accumulate(In row, std::size_t n, const Scaling<C> &scaling,
                            const Careful<C> &careful, double shift, C top, Keep keep,
                            Others company) {
     using V = Vec<C, sum_lanes<C>>;
@@ -193,8 +207,8 @@ INLINE Stats<C> accumulate(const C *row, std::size_t n, const Scaling<C> &scalin
     return stats;
 }
 
-template <bool capped, class C, class Keep>
-__attribute__((noinline)) Stats<C> reduce_careful(const C *row, std::size_t n, double t, C top,
+template <bool capped, class In, class C, class Keep>
+__attribute__((noinline)) Stats<C> reduce_careful(In row, std::size_t n, double t, C top,
                                                   C from, Keep keep) {
     const Careful<C> careful = careful_for<C>(t, from);
     const C reduced = (top - careful.origin) * careful.factor * careful.factor;
@@ -218,14 +232,14 @@ INLINE Stats<typename R::C> reduce(const R &row, typename R::C top, Keep keep) {
     const double size = magnitude(static_cast<double>(from));
     Careful<C> careful;
     careful.temperature = t;
-    const bool plain = exp_unroll > 1 && t == 1; // the same bits, one operation less
-    if (plain && size <= exp_limit) {
-        if constexpr (exp_unroll > 1) {
+    // The same bits, one operation less; of logarithms in doubles it is not worth its 20 kB.
+    constexpr bool has_plain = exp_unroll > 1 && (sizeof(C) == 4 || !capped);
+    if constexpr (has_plain)
+        if (t == 1 && size <= exp_limit) {
             const double shift = nearest_integer(top * log2_e);
             return accumulate<Argument::plain, capped>(row.x, row.n, row.scaling, careful, shift,
                                                        top, keep, row.company());
         }
-    }
     if (is_moderate<C>(t) && size <= exp_limit * t) {
         const double shift = nearest_integer(top * log2_e / t);
         return accumulate<Argument::scaled, capped>(row.x, row.n, row.scaling, careful, shift, top,
@@ -315,9 +329,11 @@ private:
 constexpr std::size_t longest_written_later = 16384;
 constexpr std::size_t kept_gap = 1344;   // a load near a store that is 4096 bytes off waits for it
 constexpr std::size_t kept_bytes = 8192; // exponentials of a row, in the first-level cache
+static_assert(kept_bytes == longest_kept_words * sizeof(float));
 
-template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
-    using R = Row<RowOp, C>;
+template <class RowOp, class Lies> void each_row_that(const Rows &rows) noexcept {
+    using C = typename Lies::C;
+    using R = Row<RowOp, Lies>;
     constexpr std::size_t slots = 4; // three are needed
     alignas(64)
         C kept[RowOp::keeps ? slots : 1][RowOp::keeps ? (kept_bytes + kept_gap) / sizeof(C) : 1];
@@ -333,21 +349,20 @@ template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
     Scaling<C> current = scaling(*t);
     current.temperature = *t;
     const auto x = [&](std::size_t i) {
-        return reinterpret_cast<const C *>(static_cast<const char *>(rows.x) +
-                                           static_cast<std::ptrdiff_t>(i) *
-                                               rows.x_row_stride_bytes);
+        const auto at = static_cast<std::ptrdiff_t>(i) * rows.x_row_stride_bytes;
+        return Lies::in(static_cast<const char *>(rows.x) + at, rows);
     };
     Ring<R, slots> row;
     Ring<Range<C>, slots> range;
     Ring<decltype(RowOp::reduction(row[0])), slots> stats;
     for (std::size_t i = 0; i < ahead && i < rows.count; ++i)
-        range[i] = row_range<RowOp::wanted>(x(i), n);
+        range[i] = row_range<RowOp::wanted, C>(x(i), n);
     const char *other = static_cast<const char *>(rows.other);
     char *y = static_cast<char *>(rows.y);
     for (std::size_t i = 0; i < rows.count + distance; ++i) {
         const std::size_t done = i - distance; // of the row that is written; may not be one yet
         const bool has_done = RowOp::writes && done < rows.count;
-        Beside<typename R::Function> beside;
+        Beside<typename R::Function, Lies> beside;
         if (i < rows.count) {
             if (*t != current.temperature) {
                 current = scaling(*t);
@@ -362,10 +377,16 @@ template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
             }
             if (distance && has_done)
                 RowOp::plan(row[done], stats[done], beside);
-            beside.stream = rows.stream && beside.from != beside.to;
-            C *result = reinterpret_cast<C *>(y);
+            const typename Lies::Out result = Lies::out(y, rows);
+            C *beyond; // where exponentials are kept that the first-level cache has no room for
+            if constexpr (Lies::converts) {
+                beyond = static_cast<C *>(rows.scratch) + i % slots * scratch_pitch(n);
+            } else {
+                beyond = result;
+                beside.stream = rows.stream && beside.from != beside.to;
+            }
             const R now{x(i),     reinterpret_cast<const C *>(other),
-                        result,   keeps_apart ? kept[RowOp::keeps ? i % slots : 0] : result,
+                        result,   keeps_apart ? kept[RowOp::keeps ? i % slots : 0] : beyond,
                         n,        current,
                         range[i], beside,
                         &rows,    static_cast<std::ptrdiff_t>(i)};
@@ -377,10 +398,13 @@ template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
             t += rows.temperature_stride;
         }
         if (has_done)
-            RowOp::write(row[done], stats[done], beside.to != nullptr);
+            RowOp::write(row[done], stats[done], static_cast<bool>(beside.to));
     }
     if (rows.stream)
         stream_fence();
+}
+template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
+    each_row_that<RowOp, Plainly<C>>(rows);
 }
 
 } // namespace

@@ -49,7 +49,7 @@ struct CrossEntropyWithGrad {
         const bool confident = loss.spread && !others && !alone &&
                                high(loss.distance(static_cast<double>(row.range.second))) > 3;
         if (confident) {
-            Row<LogResults, C> apart{};
+            Row<LogResults, Plainly<C>> apart{};
             apart.x = row.x;
             apart.n = row.n;
             apart.scaling = row.scaling;
@@ -74,7 +74,7 @@ struct CrossEntropyWithGrad {
 
     template <class R>
     static INLINE void plan(const R &row, const GradientStats<typename R::C> &stats,
-                            Beside<typename R::Function> &beside) {
+                            Beside<typename R::Function, typename R::Lies> &beside) {
         using C = typename R::C;
         if (stats.ignored || !stats.regular || products(row, stats) != Products::normal)
             return;

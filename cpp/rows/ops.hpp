@@ -30,7 +30,7 @@ struct Softmax {
     // `beside` is to write the row, if it is as most are.
     template <class R>
     static INLINE void plan(const R &row, const Stats<typename R::C> &stats,
-                            Beside<typename R::Function> &beside) {
+                            Beside<typename R::Function, typename R::Lies> &beside) {
         using C = typename R::C;
         if (!stats.regular || !is_shallow(row) || again(row))
             return;
@@ -46,11 +46,12 @@ struct Softmax {
         if (!stats.regular)
             return fill(row.y, row.n, not_a_number<C>);
         const Real<C> factor = reciprocal(real<C>(stats.sum));
-        if (again(row) && row.scaling.temperature == 1)
-            write_again<Argument::plain>(row, stats, factor);
-        else if (again(row))
-            write_again<Argument::scaled>(row, stats, factor);
-        else if (is_shallow(row))
+        if constexpr (!R::Lies::converts)
+            if (again(row))
+                return row.scaling.temperature == 1
+                           ? write_again<Argument::plain>(row, stats, factor)
+                           : write_again<Argument::scaled>(row, stats, factor);
+        if (is_shallow(row))
             rewrite(row.kept, row.y, row.n, Function<C>(factor));
         else
             rewrite(row.kept, row.y, row.n, Factor<C, Products::lowered>(factor));
@@ -60,7 +61,10 @@ private:
     // Of a long row that no cache holds, exponentials are computed twice rather than stored and
     // read.
     template <class R> static INLINE bool again(const R &row) {
-        return row.rows->stream && row.kept == row.y && exp_unroll > 1 && is_direct(row);
+        if constexpr (R::Lies::converts)
+            return false;
+        else
+            return row.rows->stream && row.kept == row.y && exp_unroll > 1 && is_direct(row);
     }
     template <Argument argument, class C, Products products> struct Again {
         using Scalar = C;
@@ -75,9 +79,9 @@ private:
         using Function = Again<argument, C, products>;
         const Exp<C, argument> exp(row.scaling, stats.careful, stats.shift);
         Range<C> unused; // looked at for what is read to be asked for
-        const Beside<Function> beside{row.x, &unused, row.x,
-                                      row.y, true,    {exp, Factor<C, products>(factor)}};
-        Company<0, Function>(beside, row.n).run();
+        const Beside<Function, typename R::Lies> beside{
+            row.x, &unused, row.x, row.y, true, {exp, Factor<C, products>(factor)}};
+        Company<0, Function, typename R::Lies>(beside, row.n).run();
     }
     template <Argument argument, class R>
     static INLINE void write_again(const R &row, const Stats<typename R::C> &stats,
@@ -141,7 +145,7 @@ struct LogSoftmax {
     template <class R> static INLINE auto reduction(const R &row) { return log_reduce(row); }
     template <class R>
     static INLINE void plan(const R &row, const LogStats<typename R::C> &stats,
-                            Beside<typename R::Function> &beside) {
+                            Beside<typename R::Function, typename R::Lies> &beside) {
         using C = typename R::C;
         if (!stats.regular || is_tiny(stats.excess) || row.scaling.temperature != 1)
             return;

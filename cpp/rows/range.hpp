@@ -2,6 +2,7 @@
 #pragma once
 #include "rows/block.hpp"
 #include "rows/sum.hpp"
+#include "rows/words.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
@@ -63,7 +64,7 @@ template <class C> INLINE int shallow_binades(std::size_t n) {
 }
 
 // NaN is passed over, so an all-NaN row gives -inf and +inf.
-template <int wanted, class C> INLINE Range<C> row_range(const C *x, std::size_t n) {
+template <int wanted, class C, class In> INLINE Range<C> row_range(In x, std::size_t n) {
     using V = Vec<C, 4 * sum_lanes<C>>; // four at a time: max has a latency of four cycles
     using W = Vec<C, sum_lanes<C>>;
     Extremes<wanted, V> wide;

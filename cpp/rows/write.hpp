@@ -6,15 +6,15 @@ namespace softlane::SOFTLANE_ISA {
 namespace {
 
 // y[i] = function(x[i]) over a row; y may be x.
-template <class C, class Function>
-INLINE void rewrite(const C *x, C *y, std::size_t n, Function function) {
+template <class C, class Out, class Function>
+INLINE void rewrite(const C *x, Out y, std::size_t n, Function function) {
     using V = Vec<C, 2 * sum_lanes<C>>;
     sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
         store(y + i, function(load<V>(x + i, part, C(0))), part);
     });
 }
 
-template <class C> __attribute__((noinline)) void fill(C *y, std::size_t n, C value) {
+template <class C, class Out> __attribute__((noinline)) void fill(Out y, std::size_t n, C value) {
     using V = Vec<C, sum_lanes<C>>;
     sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
         store(y + i, broadcast<V>(value), part);
