@@ -1,7 +1,6 @@
 #include "core/run.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -66,10 +65,17 @@ const MaskedElement &masked_result(Op op) {
 // Whether a kernel writes that by itself where x is -inf, but for rows that are NaN throughout.
 bool masks_by_itself(Op op) { return op == Op::softmax || op == Op::log_softmax; }
 
-template <class C> bool is_nan(const char *p) {
-    C value;
-    std::memcpy(&value, p, sizeof value);
-    return std::isnan(value);
+bool is_nan(const char *element, DType dtype) {
+    const std::size_t size = dtype_size[static_cast<int>(dtype)];
+    const auto above_sign = [&](std::uint64_t bits) { return bits << (65 - 8 * size); };
+    const std::uint64_t infinity = above_sign(minus_infinity.bits[static_cast<int>(dtype)]);
+    const auto exceeds = [&](auto bits) {
+        std::memcpy(&bits, element, sizeof bits);
+        return above_sign(bits) > infinity;
+    };
+    return size == 2   ? exceeds(std::uint16_t())
+           : size == 4 ? exceeds(std::uint32_t())
+                       : exceeds(std::uint64_t());
 }
 
 // Rows whose elements lie next to each other, in tiles or in the arrays themselves.
@@ -109,6 +115,31 @@ void call_kernel(const Plan &plan, const KernelTable &table,
     batch.stream = plan.stream && plan.direct;
     const FpEnvironment environment(p.keep_subnormals ? Subnormals::keep : Subnormals::flush);
     table.rows[static_cast<int>(p.op)][plan.kernel_dtype == DType::f64](batch);
+}
+
+// Of rows whose elements lie next to each other, there and in the mask: what is masked gets its
+// result.
+void mask_results(const Plan &plan, const std::ptrdiff_t (&at)[stream_count], const Loop &rows,
+                  std::size_t count) {
+    const Problem &p = plan.problem;
+    const DType dtype = p.array[y_stream].dtype;
+    const std::size_t size = dtype_size[static_cast<int>(dtype)];
+    char *const y = p.array[y_stream].data + at[y_stream];
+    const auto result = [&](std::size_t i) {
+        return y + static_cast<std::ptrdiff_t>(i) * rows.stride[y_stream];
+    };
+    const bool some = !masks_by_itself(p.op);
+    bool irregular = some;
+    for (std::size_t i = 0; !some && i < count; ++i)
+        irregular |= is_nan(result(i), dtype);
+    for (std::size_t i = 0; irregular && i < count; ++i) {
+        const char *const where = p.where + at[where_stream] +
+                                  static_cast<std::ptrdiff_t>(i) * rows.stride[where_stream];
+        const Block block{result(i), 0, static_cast<std::ptrdiff_t>(size)};
+        if (some || is_nan(result(i), dtype))
+            mask_block(block, read_only(block), {where, 0, 1}, 1, plan.length, size,
+                       masked_result(p.op).bits[static_cast<int>(dtype)]);
+    }
 }
 
 // All rows of the innermost loop, their 16-bit elements as they lie, if there is a kernel for such.
@@ -273,13 +304,6 @@ struct Tiles {
                                            dtype_size[static_cast<int>(plan.kernel_dtype)]);
     }
 
-    const char *where_at(const std::ptrdiff_t (&at)[stream_count], const Loop &rows,
-                         std::size_t i) const {
-        return plan.problem.where + at[where_stream] +
-               static_cast<std::ptrdiff_t>(i) * rows.stride[where_stream];
-    }
-    MaskFn mask_row() const { return table.mask[plan.kernel_dtype == DType::f64]; }
-
     // Rows whose elements lie next to each other on both sides.
     void convert_rows(const char *from, std::ptrdiff_t from_bytes, DType from_dtype, char *to,
                       std::ptrdiff_t to_bytes, DType to_dtype, std::size_t count) const {
@@ -328,9 +352,16 @@ struct Tiles {
             from = packed;
             from_bytes = row_bytes();
         }
-        if (plan.problem.where)
-            for (std::size_t i = 0; i < count; ++i, from += from_bytes, packed += row_bytes())
-                mask_row()(from, packed, where_at(at, rows, i), plan.length, masked.value);
+        if (!plan.problem.where)
+            return;
+        const MaskFn mask = table.mask[plan.kernel_dtype == DType::f64];
+        const char *where = plan.problem.where + at[where_stream];
+        const std::ptrdiff_t where_stride = rows.stride[where_stream];
+        if (from_bytes == row_bytes() && where_stride == static_cast<std::ptrdiff_t>(plan.length))
+            return mask(from, packed, where, count * plan.length, masked.value);
+        for (std::size_t i = 0; i < count; ++i, from += from_bytes, packed += row_bytes())
+            mask(from, packed, where + static_cast<std::ptrdiff_t>(i) * where_stride, plan.length,
+                 masked.value);
     }
 
     void unpack(const std::ptrdiff_t (&at)[stream_count], const Loop &rows,
@@ -339,8 +370,14 @@ struct Tiles {
         const int dtype = static_cast<int>(array.dtype);
         const bool converts = array.dtype != plan.kernel_dtype;
         const MaskedElement &masked = masked_result(plan.problem.op);
-        if (plan.lines)
-            return unpack_lines(at, rows, count, masked);
+        if (plan.lines) {
+            if (!plan.in_place[y_stream])
+                convert_rows(tile, row_bytes(), plan.kernel_dtype, array.data + at[y_stream],
+                             rows.stride[y_stream], array.dtype, count);
+            if (plan.problem.where)
+                mask_results(plan, at, rows, count);
+            return;
+        }
         if (plan.in_place[y_stream]) {
             if (plan.problem.where)
                 each_line(y_stream, at, rows, tile,
@@ -361,23 +398,6 @@ struct Tiles {
                       move_block(to, read_only(from), count, n, dtype_size[dtype], array.swapped);
                   });
     }
-    void unpack_lines(const std::ptrdiff_t (&at)[stream_count], const Loop &rows, std::size_t count,
-                      const MaskedElement &masked) const {
-        char *const y = plan.problem.array[y_stream].data + at[y_stream];
-        const bool here = plan.in_place[y_stream], wide = plan.kernel_dtype == DType::f64;
-        char *result = here ? y : tile;
-        if (plan.problem.where) {
-            const std::ptrdiff_t bytes = here ? rows.stride[y_stream] : row_bytes();
-            for (std::size_t i = 0; i < count; ++i, result += bytes)
-                if (!masks_by_itself(plan.problem.op) ||
-                    (wide ? is_nan<double>(result) : is_nan<float>(result)))
-                    mask_row()(result, result, where_at(at, rows, i), plan.length, masked.value);
-        }
-        if (!here)
-            convert_rows(tile, row_bytes(), plan.kernel_dtype, y, rows.stride[y_stream],
-                         plan.problem.array[y_stream].dtype, count);
-    }
-
     void run(const std::ptrdiff_t (&at)[stream_count], const Loop &rows, std::size_t count) const {
         const Problem &p = plan.problem;
         const auto packed = [&](int k) { return p.array[k].data && !plan.in_place[k]; };
