@@ -276,8 +276,8 @@ MUTANTS = [
         "layout",
         "mask of the first row for all",
         "core/tile.cpp",
-        "        where.data += where.row;\n",
-        "",
+        "where.data + row * where.row;",
+        "where.data;",
         "masks",
     ),
     Mutant(

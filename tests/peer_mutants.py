@@ -85,8 +85,8 @@ KERNELS = [
         "label",
         "loss is logsumexp minus the logit, rounded",
         "rows/losses.hpp",
-        "loss = Real<C>(weight) * (distance(target) + log);",
-        "loss = Real<C>(weight) *\n"
+        "loss = weight * (distance(target) + log);",
+        "loss = weight *\n"
         "    Real<C>(static_cast<double>(static_cast<C>(high(log_sum_exp(row, excess, max)))) -\n"
         "            target);",
     ),
@@ -94,8 +94,8 @@ KERNELS = [
         "label",
         "smoothing without the weights",
         "rows/losses.hpp",
-        "return mul(v, load<V>(options.weight + i, part, 0));",
-        "return present(v, part);",
+        "const V w = load<V>(options.weight + i, part, 0);",
+        "const V w = present(broadcast<V>(1.0), part);",
     ),
     (
         "tail",

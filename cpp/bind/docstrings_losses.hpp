@@ -105,9 +105,9 @@ The loss is that of `cross_entropy` (of float64 logits, if `out` or the targets
 are float64), but for the last bit in rare rows. The gradient may be written into the logits
 themselves. For labels without smoothing and z-loss each of its elements is
 within 3 ULP of the exact value in float32 and float64, where probabilities
-that round to 0 count as 0; in the other cases, within 3 ULP (float64: 3.5) of
-the largest term of its formula, or of the result if that is larger. With a
-temperature other than 1 it is 3.5 ULP in both.
+that round to 0 count as 0; in the other cases, within 3 ULP of the largest
+term of its formula, or of the result if that is larger. With a temperature
+other than 1 it is 3.5 ULP in both.
 
 Parameters
 ----------

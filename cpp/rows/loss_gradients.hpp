@@ -156,7 +156,7 @@ private:
         if (options.z_loss != 0)
             z = Real<C>(2 * options.z_loss) * loss.log_sum(excess) *
                 (real<C>({options.divisor, options.divisor_low}) / Real<C>(options.z_divisor));
-        const Real<C> v = Real<C>(loss.weight) + loss.sums.weight + z;
+        const Real<C> v = loss.weight + loss.sums.weight + z;
         Real<C> p = 0.0, rest = 0.0; // of the label, of the others
         stats.lift = stats.target_lift = stats.unit_lift;
         if (others) {
@@ -185,15 +185,16 @@ private:
         stats.lift -= power;
         if (loss.label < 0)
             return;
-        Real<C> target = Real<C>(0.0) - Real<C>(loss.weight) * rest; // never -0
+        Real<C> target = Real<C>(0.0) - loss.weight * rest; // never -0
         if (loss.spread || options.z_loss != 0) {
             if (stats.target_lift != stats.unit_lift)
                 target = 0.0; // it is nothing beside the other terms
             stats.target_lift = stats.unit_lift;
             target = target + (loss.sums.weight + z) * p;
             if (loss.spread)
-                target = target - Real<C>(options.smoothing / static_cast<double>(row.n) *
-                                          options.weight[loss.label]);
+                target = target - Real<C>(options.smoothing) /
+                                      Real<C>(static_cast<double>(row.n)) *
+                                      Real<C>(options.weight[loss.label]);
         }
         stats.target = high(target * over);
     }
@@ -223,13 +224,18 @@ private:
         const auto unit_low = broadcast<Wide<C>>(moved(stats.unit_low, lift));
         const V after = broadcast<V>(product.after);
         sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            const Wide<C> weight = class_weights(row.other, *row.rows->loss, row.n, i, part);
-            const Wide<C> v = mul_add(weight, unit, mul(weight, unit_low));
+            const auto [weight, weight_rest] =
+                class_weights(row.other, *row.rows->loss, row.n, i, part);
             const V p = product.before(without_least(load<V>(row.kept + i, part, C(0))));
-            if constexpr (sizeof(C) == 4)
+            if constexpr (sizeof(C) == 4) {
+                const Wide<C> v = mul_add(weight, unit, mul(weight, unit_low));
                 store(row.y + i, mul(sub(p, narrow(v)), after), part);
-            else
+            } else { // rounded once, as p is: where the two are the same, 0 is left
+                const Wide<C> low = mul_add(weight, unit_low, product_rest(weight, unit));
+                const Wide<C> rest = finite_rest(mul_add(weight_rest, unit, low));
+                const Wide<C> v = add(mul(weight, unit), rest);
                 store(row.y + i, mul(sub(p, v), after), part);
+            }
         });
     }
 };

@@ -13,20 +13,36 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-// v_c of the classes from i on, 0 behind the last; for labels those of the smoothing alone.
+// v_c of the classes from i on, 0 behind the last; for labels those of the smoothing alone. Of double
+// rows in two limbs: rounded three times, they alone may cost the loss its 3 ULP.
+template <class C> struct ClassWeights {
+    Wide<C> high, low; // of float rows low is nothing
+};
 template <class C, class Part>
-INLINE Wide<C> class_weights(const C *probabilities, const LossOptions &options, std::size_t n,
-                             std::size_t i, Part part) {
+INLINE ClassWeights<C> class_weights(const C *probabilities, const LossOptions &options,
+                                     std::size_t n, std::size_t i, Part part) {
     using V = Wide<C>;
     const double s = options.smoothing, share = 1 - s, rest = (1 - share) - s; // two limbs
-    V v = broadcast<V>(s / static_cast<double>(n));
+    const Real<C> smooth = Real<C>(s) / Real<C>(static_cast<double>(n));
+    const V w = load<V>(options.weight + i, part, 0);
+    V v = broadcast<V>(high(smooth)), v_rest = broadcast<V>(low(smooth));
     if (probabilities) {
         const V q = load_wide(probabilities + i, part, C(0));
         const V most = broadcast<V>(greatest<double>), least = broadcast<V>(-greatest<double>);
         const V finite = max(least, min(most, q)); // an infinity needs no low limb
-        v = mul_add(q, broadcast<V>(share), mul_add(finite, broadcast<V>(rest), v));
+        if constexpr (sizeof(C) == 4) {
+            v = mul_add(q, broadcast<V>(share), mul_add(finite, broadcast<V>(rest), v));
+        } else {
+            const V product = mul(q, broadcast<V>(share)), sum = add(product, v);
+            const V low = mul_add(finite, broadcast<V>(rest), product_rest(q, broadcast<V>(share)));
+            v_rest = add(add(sum_rest(product, v, sum), low), v_rest);
+            v = sum;
+        }
     }
-    return mul(v, load<V>(options.weight + i, part, 0));
+    if constexpr (sizeof(C) == 4)
+        return {mul(v, w), v_rest};
+    else
+        return {mul(v, w), finite_rest(mul_add(v_rest, w, product_rest(v, w)))};
 }
 
 // sum v_c and sum v_c (max - x_c), where 0 * inf is 0.
@@ -42,12 +58,20 @@ __attribute__((noinline)) Scored<C> scored(const C *x, const C *probabilities,
     const V max = broadcast<V>(static_cast<double>(row_max)), zero = broadcast<V>(0.0);
     V largest = zero;
     sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-        const V v = class_weights(probabilities, options, n, i, part);
-        const V d = sub(max, load_wide(x + i, part, row_max));
+        const auto [v, v_rest] = class_weights(probabilities, options, n, i, part);
+        const V of_x = load_wide(x + i, part, row_max), d = sub(max, of_x);
         const V size = SOFTLANE_ISA::max(v, sub(zero, v));
         largest = SOFTLANE_ISA::max(size, largest);
-        weight += v;
-        distance += zero_where_at_most(mul(v, d), size, zero);
+        const V term = zero_where_at_most(mul(v, d), size, zero);
+        if constexpr (sizeof(C) == 4) {
+            weight += v;
+            distance += term;
+        } else {
+            const V d_rest = sum_rest(max, sub(zero, of_x), d);
+            const V rest = mul_add(v, d_rest, mul_add(v_rest, d, product_rest(v, d)));
+            weight.add_pair(v, v_rest);
+            distance.add_pair(term, zero_where_at_most(finite_rest(rest), size, zero));
+        }
     });
     return {weight.total(), distance.total(), reduce_max(largest)};
 }
@@ -70,7 +94,7 @@ template <class R> struct Loss {
     bool ignored = false;
     bool spread = false; // over all classes: probabilities or smoothing
     double target = 0;   // x of the label
-    double weight = 0;   // of the label alone, w_t (1 - s)
+    Real<C> weight = 0.0; // of the label alone, w_t (1 - s)
     double max = 0;      // for log_sum()
     Scored<C> sums;
     Careful<C> by; // T
@@ -85,7 +109,8 @@ template <class R> struct Loss {
             if (ignored)
                 return;
             target = load_one(row.x + label);
-            weight = (options.weight ? options.weight[label] : 1) * (1 - options.smoothing);
+            weight = Real<C>(options.weight ? options.weight[label] : 1) *
+                     (Real<C>(1) - Real<C>(options.smoothing));
         }
         spread = row.other || options.smoothing != 0;
         if (spread)
@@ -98,8 +123,8 @@ template <class R> struct Loss {
     INLINE void store(const Excess<C> &excess) const {
         const Real<C> log = excess.lift ? Real<C>(0.0) : excess.log;
         Real<C> loss = 0.0;
-        if (weight != 0)
-            loss = Real<C>(weight) * (distance(target) + log);
+        if (high(weight) != 0)
+            loss = weight * (distance(target) + log);
         if (spread) {
             const double d = high(sums.distance);
             loss = loss + (d - d == 0 ? sums.distance / Real<C>(by.temperature) : Real<C>(d)) +
@@ -109,7 +134,7 @@ template <class R> struct Loss {
         if (far != far)
             *row.result() = not_a_number<double>;
         else if (excess.lift && far == 0)
-            store_one(row.result(), (weight + high(sums.weight)) * high(excess.log), excess.lift);
+            store_one(row.result(), (high(weight) + high(sums.weight)) * high(excess.log), excess.lift);
         else
             *row.result() = far;
         if (double *extra = row.extra()) {
@@ -126,7 +151,7 @@ template <class R> struct Loss {
 private:
     // For a loss that is not finite, without the pairs' error terms.
     INLINE double plain() const {
-        double loss = weight != 0 ? weight * high(distance(target)) : 0;
+        double loss = high(weight) != 0 ? high(weight) * high(distance(target)) : 0;
         if (spread)
             loss += high(sums.distance) / by.temperature;
         return loss;

@@ -38,6 +38,12 @@ template <class V> INLINE V sum_rest(V a, V b, V sum) {
     return add(sub(a, sub(sum, part)), sub(b, part));
 }
 
+// A low limb, or 0 where the number that it belongs to is not finite.
+template <class V> INLINE V finite_rest(V rest) {
+    const V zero = broadcast<V>(0.0);
+    return choose(mul(rest, zero), zero, rest, zero);
+}
+
 template <class C> struct WideSum {
     Wide<C> high = broadcast<Wide<C>>(0.0), low = high;
 
@@ -49,6 +55,10 @@ template <class C> struct WideSum {
             low = add(low, sum_rest(high, v, sum));
             high = sum;
         }
+    }
+    INLINE void add_pair(Wide<C> v, Wide<C> rest) {
+        *this += v;
+        low = add(low, rest);
     }
     INLINE void add_product(Wide<C> a, Wide<C> b) {
         if constexpr (sizeof(C) == 4) { // exact products
