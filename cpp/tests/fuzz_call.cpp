@@ -72,11 +72,11 @@ Shape shape_of(FuzzedDataProvider &data) {
                                                : 40;
     Shape shape;
     shape.dims = data.ConsumeIntegralInRange(1, most_fuzz_dims);
-    std::size_t size = 1;
+    std::size_t size = 1; // as if no extent were 0: the strides reach as far
     for (int d = 0; d < shape.dims; ++d) {
         std::size_t &extent = shape.extent[d];
-        extent = std::min(pick(data, extents), most / std::max<std::size_t>(size, 1));
-        size *= extent;
+        extent = std::min(pick(data, extents), most / size);
+        size *= std::max<std::size_t>(extent, 1);
         shape.is_axis[d] = data.ConsumeBool();
         (shape.is_axis[d] ? shape.length : shape.rows) *= extent;
     }
