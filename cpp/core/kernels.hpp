@@ -39,12 +39,15 @@ struct Rows {
 
 using RowsFn = void (*)(const Rows &) noexcept;
 
-// Of a row of 16-bit elements, whose exponentials do not fit in the kernel's own memory from so many
-// elements on: then `scratch` has room for words_scratch_bytes(length), aligned to 64.
+// Up to this length rows are worked on in company: some at a time.
+constexpr std::size_t longest_in_company = 16384;
+// Exponentials of 16-bit rows that are longer than `longest_kept_words` go to `scratch`, which has
+// room for words_scratch_bytes(length), aligned to 64.
 constexpr std::size_t longest_kept_words = 2048;
 constexpr std::size_t scratch_pitch(std::size_t length) { return (length + 15) / 16 * 16 + 336; }
 constexpr std::size_t words_scratch_bytes(std::size_t length) {
-    return length <= longest_kept_words ? 0 : 4 * scratch_pitch(length) * sizeof(float);
+    const std::size_t rows = length <= longest_kept_words ? 0 : length <= longest_in_company ? 4 : 1;
+    return rows * scratch_pitch(length) * sizeof(float);
 }
 
 // The same of rows of x alone that lie side by side, their elements apart: false, and nothing is

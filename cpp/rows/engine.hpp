@@ -326,7 +326,6 @@ private:
 
 // One op over a batch of rows. While a row is reduced, the one two further on is looked at and the
 // one two before is written; of long rows, which leave the cache in between, one at a time.
-constexpr std::size_t longest_written_later = 16384;
 constexpr std::size_t kept_gap = 1344;   // a load near a store that is 4096 bytes off waits for it
 constexpr std::size_t kept_bytes = 8192; // exponentials of a row, in the first-level cache
 static_assert(kept_bytes == longest_kept_words * sizeof(float));
@@ -340,7 +339,7 @@ template <class RowOp, class Lies> void each_row_that(const Rows &rows) noexcept
     const std::size_t n = rows.length;
     const bool keeps_apart = n <= kept_bytes / sizeof(C);
     const std::size_t distance =
-        exp_unroll > 1 && n <= longest_written_later && rows.count > 1 ? 2 : 0;
+        exp_unroll > 1 && n <= longest_in_company && rows.count > 1 ? 2 : 0;
     const std::size_t ahead = distance ? distance : 1;
     const double *t = rows.temperature;
     auto scaling = [](double temperature) {
@@ -380,7 +379,7 @@ template <class RowOp, class Lies> void each_row_that(const Rows &rows) noexcept
             const typename Lies::Out result = Lies::out(y, rows);
             C *beyond; // where exponentials are kept that the first-level cache has no room for
             if constexpr (Lies::converts) {
-                beyond = static_cast<C *>(rows.scratch) + i % slots * scratch_pitch(n);
+                beyond = static_cast<C *>(rows.scratch) + (distance ? i % slots : 0) * scratch_pitch(n);
             } else {
                 beyond = result;
                 beside.stream = rows.stream && beside.from != beside.to;
