@@ -46,7 +46,9 @@ constexpr std::size_t longest_in_company = 16384;
 constexpr std::size_t longest_kept_words = 2048;
 constexpr std::size_t scratch_pitch(std::size_t length) { return (length + 15) / 16 * 16 + 336; }
 constexpr std::size_t words_scratch_bytes(std::size_t length) {
-    const std::size_t rows = length <= longest_kept_words ? 0 : length <= longest_in_company ? 4 : 1;
+    const std::size_t rows = length <= longest_kept_words   ? 0
+                             : length <= longest_in_company ? 4
+                                                            : 1;
     return rows * scratch_pitch(length) * sizeof(float);
 }
 

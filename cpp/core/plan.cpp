@@ -10,15 +10,15 @@ namespace softlane {
 namespace {
 
 // Tiles stay in the second-level cache, with room for what streams through; in the first where
-// elements are only converted and masked. A transposing pack takes some cache lines of neighbouring columns at
-// a time.
+// elements are only converted and masked. A transposing pack takes some cache lines of neighbouring
+// columns at a time.
 constexpr std::size_t largest_tile_bytes = 128 * 1024;
 constexpr std::size_t largest_lines_bytes = 16 * 1024;
 constexpr std::size_t most_tile_rows = 64;
 // Fewer rows side by side are packed, for fear of empty lanes.
 constexpr std::size_t least_panel_rows = 3;
 constexpr std::size_t least_tile_rows = 16; // likewise where they are converted first
-constexpr std::size_t least_words = 257; // shorter rows are faster converted, in groups
+constexpr std::size_t least_words = 257;    // shorter rows are faster converted, in groups
 constexpr std::size_t largest_scratch_elements = 4096;
 constexpr std::size_t largest_panel_tile_bytes = 32 * 1024;
 
@@ -146,8 +146,7 @@ Plan make_plan(const Problem &given) {
         plan.tile_bytes = (plan.tile_rows * row_bytes + 63) / 64 * 64;
         plan.workspace_bytes = static_cast<std::size_t>(plan.tile_count) * plan.tile_bytes;
         if (plan.words)
-            plan.workspace_bytes =
-                std::max(plan.workspace_bytes, words_scratch_bytes(plan.length));
+            plan.workspace_bytes = std::max(plan.workspace_bytes, words_scratch_bytes(plan.length));
         if (plan.panels) { // the tile, a run of converted elements, scratch
             const std::size_t elements = plan.panel_rows * (plan.length + 1);
             const std::size_t tile = elements * dtype_size[static_cast<int>(plan.kernel_dtype)];

@@ -59,9 +59,7 @@ constexpr MaskedElement zero = {0, {}};
 constexpr MaskedElement minus_infinity = {-std::numeric_limits<double>::infinity(),
                                           {0xfc00, 0xff80, 0xff800000, 0xfff0000000000000}};
 // What an op writes for one.
-const MaskedElement &masked_result(Op op) {
-    return op == Op::log_softmax ? minus_infinity : zero;
-}
+const MaskedElement &masked_result(Op op) { return op == Op::log_softmax ? minus_infinity : zero; }
 // Whether a kernel writes that by itself where x is -inf, but for rows that are NaN throughout.
 bool masks_by_itself(Op op) { return op == Op::softmax || op == Op::log_softmax; }
 
@@ -133,8 +131,8 @@ void mask_results(const Plan &plan, const std::ptrdiff_t (&at)[stream_count], co
     for (std::size_t i = 0; !some && i < count; ++i)
         irregular |= is_nan(result(i), dtype);
     for (std::size_t i = 0; irregular && i < count; ++i) {
-        const char *const where = p.where + at[where_stream] +
-                                  static_cast<std::ptrdiff_t>(i) * rows.stride[where_stream];
+        const char *const where =
+            p.where + at[where_stream] + static_cast<std::ptrdiff_t>(i) * rows.stride[where_stream];
         const Block block{result(i), 0, static_cast<std::ptrdiff_t>(size)};
         if (some || is_nan(result(i), dtype))
             mask_block(block, read_only(block), {where, 0, 1}, 1, plan.length, size,
@@ -143,9 +141,8 @@ void mask_results(const Plan &plan, const std::ptrdiff_t (&at)[stream_count], co
 }
 
 // All rows of the innermost loop, their 16-bit elements as they lie, if there is a kernel for such.
-bool run_words(const Plan &plan, const KernelTable &table,
-               const std::ptrdiff_t (&at)[stream_count], const Loop &rows, std::size_t count,
-               char *workspace) {
+bool run_words(const Plan &plan, const KernelTable &table, const std::ptrdiff_t (&at)[stream_count],
+               const Loop &rows, std::size_t count, char *workspace) {
     const Problem &p = plan.problem;
     const RowsFn kernel = table.words[static_cast<int>(p.op)];
     if (kernel == nullptr)

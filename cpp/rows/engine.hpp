@@ -208,8 +208,8 @@ INLINE Stats<C> accumulate(In row, std::size_t n, const Scaling<C> &scaling,
 }
 
 template <bool capped, class In, class C, class Keep>
-__attribute__((noinline)) Stats<C> reduce_careful(In row, std::size_t n, double t, C top,
-                                                  C from, Keep keep) {
+__attribute__((noinline)) Stats<C> reduce_careful(In row, std::size_t n, double t, C top, C from,
+                                                  Keep keep) {
     const Careful<C> careful = careful_for<C>(t, from);
     const C reduced = (top - careful.origin) * careful.factor * careful.factor;
     const double shift = nearest_integer(reduced * log2_e / careful.temperature);
@@ -379,7 +379,8 @@ template <class RowOp, class Lies> void each_row_that(const Rows &rows) noexcept
             const typename Lies::Out result = Lies::out(y, rows);
             C *beyond; // where exponentials are kept that the first-level cache has no room for
             if constexpr (Lies::converts) {
-                beyond = static_cast<C *>(rows.scratch) + (distance ? i % slots : 0) * scratch_pitch(n);
+                beyond =
+                    static_cast<C *>(rows.scratch) + (distance ? i % slots : 0) * scratch_pitch(n);
             } else {
                 beyond = result;
                 beside.stream = rows.stream && beside.from != beside.to;

@@ -192,8 +192,7 @@ private:
             stats.target_lift = stats.unit_lift;
             target = target + (loss.sums.weight + z) * p;
             if (loss.spread)
-                target = target - Real<C>(options.smoothing) /
-                                      Real<C>(static_cast<double>(row.n)) *
+                target = target - Real<C>(options.smoothing) / Real<C>(static_cast<double>(row.n)) *
                                       Real<C>(options.weight[loss.label]);
         }
         stats.target = high(target * over);

@@ -13,8 +13,8 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-// v_c of the classes from i on, 0 behind the last; for labels those of the smoothing alone. Of double
-// rows in two limbs: rounded three times, they alone may cost the loss its 3 ULP.
+// v_c of the classes from i on, 0 behind the last; for labels those of the smoothing alone. Of
+// double rows in two limbs: rounded three times, they alone may cost the loss its 3 ULP.
 template <class C> struct ClassWeights {
     Wide<C> high, low; // of float rows low is nothing
 };
@@ -92,10 +92,10 @@ template <class R> struct Loss {
     const LossOptions &options;
     std::ptrdiff_t label = -1; // -1: probabilities
     bool ignored = false;
-    bool spread = false; // over all classes: probabilities or smoothing
-    double target = 0;   // x of the label
+    bool spread = false;  // over all classes: probabilities or smoothing
+    double target = 0;    // x of the label
     Real<C> weight = 0.0; // of the label alone, w_t (1 - s)
-    double max = 0;      // for log_sum()
+    double max = 0;       // for log_sum()
     Scored<C> sums;
     Careful<C> by; // T
 
@@ -134,7 +134,8 @@ template <class R> struct Loss {
         if (far != far)
             *row.result() = not_a_number<double>;
         else if (excess.lift && far == 0)
-            store_one(row.result(), (high(weight) + high(sums.weight)) * high(excess.log), excess.lift);
+            store_one(row.result(), (high(weight) + high(sums.weight)) * high(excess.log),
+                      excess.lift);
         else
             *row.result() = far;
         if (double *extra = row.extra()) {

@@ -20,8 +20,7 @@ template <class V> INLINE V load(Words x) {
     return x.is_half ? load<V>(x.halves()) : load<V>(x.bfloats());
 }
 template <class V> INLINE V load(Words x, Whole, typename V::Scalar) { return load<V>(x); }
-template <class V>
-__attribute__((noinline)) V load(Words x, Tail tail, typename V::Scalar fill) {
+template <class V> __attribute__((noinline)) V load(Words x, Tail tail, typename V::Scalar fill) {
     return x.is_half ? load_part<V>(x.halves(), tail.count, fill)
                      : load_part<V>(x.bfloats(), tail.count, fill);
 }

@@ -32,10 +32,10 @@
 //                              or is beyond 2^970 (doubles)
 //   zero_where_at_most(v, a, b)  a <= b ? +0 : v; so NaN in a or b leaves v
 //   choose(a, b, v, w)         a <= b ? v : w, bit by bit; so NaN in a or b gives w
-//   kept(where, v, w)          where[lane] != 0 ? v : w, bit by bit, of as many bytes as v has lanes
-//   widen(v), narrow(v)        float to double, exactly; double to float
-//   reduce_max(v)              the largest lane; no lane is NaN
-//   reduce_second(v, w, m)     for w <= v lane by lane and m = reduce_max(v): the largest of all
+//   kept(where, v, w)          where[lane] != 0 ? v : w, bit by bit, of as many bytes as v has
+//   lanes widen(v), narrow(v)        float to double, exactly; double to float reduce_max(v) the
+//   largest lane; no lane is NaN reduce_second(v, w, m)     for w <= v lane by lane and m =
+//   reduce_max(v): the largest of all
 //                              lanes of v and w but one that is m
 //   any_nan(v)                 of doubles; on levels that have panels
 //
