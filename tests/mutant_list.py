@@ -30,7 +30,7 @@ MUTANTS = [
         "rows/exp_constants.hpp",
         "0x1.555a400000000p-5f",
         "0x1.555a420000000p-5f",
-        "exp rows",
+        "exp rows hashes",
     ),
     Mutant(
         "constant",
@@ -251,7 +251,7 @@ MUTANTS = [
     Mutant(
         "layout",
         "stride of rows ignored",
-        "core/run.cpp",
+        "core/batch.cpp",
         "batch.y_row_stride_bytes = lines[y_stream].row_stride_bytes;",
         "batch.y_row_stride_bytes = lines[x_stream].row_stride_bytes;",
         "layout results",
@@ -398,7 +398,7 @@ MUTANTS = [
         "rows/log_panel.hpp",
         "                          rows.excess[lane]);",
         "                          rows.excess[lane ^ 1]);",
-        "loss_rows panel_results",
+        "panel_results",
     ),
     Mutant(
         "groups",
@@ -406,7 +406,7 @@ MUTANTS = [
         "rows/gradient_panel.hpp",
         "store_one(at.y(r, label), rows.gradient[r], 0);",
         "store_one(at.y(r, label - (label > 0)), rows.gradient[r], 0);",
-        "loss_rows panel_results",
+        "panel_results",
     ),
     Mutant(
         "groups",
@@ -414,7 +414,7 @@ MUTANTS = [
         "rows/gradient_panel.hpp",
         "            result = 0;\n",
         "            result = 42;\n",
-        "loss_rows panel_results labels",
+        "panel_results labels",
     ),
     Mutant(
         "groups",
@@ -422,7 +422,7 @@ MUTANTS = [
         "rows/row_groups.hpp",
         "add_to(extremes, next_place.x(r, 0) + i, part);",
         "add_to(extremes, next_place.x(r - (r > 0), 0) + i, part);",
-        "rows panels loss_rows",
+        "rows panels",
     ),
     Mutant(
         "groups",
@@ -430,7 +430,23 @@ MUTANTS = [
         "rows/short_rows.hpp",
         "rest.x = static_cast<const char *>(rows.x) + done * rows.x_row_stride_bytes;",
         "rest.x = rows.x;",
-        "rows panels loss_rows",
+        "rows panels",
+    ),
+    Mutant(
+        "sum",
+        "class weights of doubles in one limb: the loss",
+        "rows/losses.hpp",
+        "finite_rest(mul_add(v_rest, w, product_rest(v, w)))",
+        "broadcast<V>(0.0)",
+        "loss_rows",
+    ),
+    Mutant(
+        "sum",
+        "class weights of doubles in one limb: the gradient",
+        "rows/loss_gradients.hpp",
+        "finite_rest(mul_add(weight_rest, unit, low));",
+        "broadcast<Wide<C>>(0.0);",
+        "loss_rows",
     ),
     Mutant(
         "conversion",
@@ -459,7 +475,7 @@ MUTANTS = [
     Mutant(
         "mask",
         "masked of a row that is NaN have no result",
-        "core/run.cpp",
+        "core/row_tiles.cpp",
         "irregular |= is_nan(result(i), dtype);",
         "irregular |= i == count;",
         "masks",

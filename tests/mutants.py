@@ -116,6 +116,7 @@ class Workshop:
         """The fault is in the copy inside the block."""
         path = self.source / "cpp" / mutant.file
         original = path.read_text()
+        assert original.count(mutant.old) == 1, f"{mutant.name}: not once in {mutant.file}"
         path.write_text(original.replace(mutant.old, mutant.new))
         try:
             yield

@@ -532,7 +532,7 @@ FAULTS = [
         "tensorflow 17783, pytorch 84144",
         "logarithms of more than 2^31 elements",
         {
-            "change: a stride or an offset of Walk (core/run.cpp) in 32 bits": (
+            "change: a stride or an offset of Walk (core/batch.hpp) in 32 bits": (
                 "huge::tensorflow_17783_pytorch_84144_logsumexp"
             )
         },
@@ -541,7 +541,7 @@ FAULTS = [
         "pytorch 111484, onnxruntime 32299",
         "losses of more than 2^31 logits",
         {
-            "change: a stride or an offset of Walk (core/run.cpp) in 32 bits": (
+            "change: a stride or an offset of Walk (core/batch.hpp) in 32 bits": (
                 "huge::pytorch_111484_onnxruntime_32299_cross_entropy"
             )
         },

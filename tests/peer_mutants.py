@@ -94,7 +94,7 @@ KERNELS = [
         "label",
         "smoothing without the weights",
         "rows/losses.hpp",
-        "const V w = load<V>(options.weight + i, part, 0);",
+        "const V w = load<V>(weight + i, part, 0);",
         "const V w = present(broadcast<V>(1.0), part);",
     ),
     (
@@ -182,7 +182,7 @@ AROUND = [
     (
         "layout",
         "a narrower out is written in the kernel's width",
-        "core/run.cpp",
+        "core/row_tiles.cpp",
         "rows.stride[y_stream], array.dtype, count);",
         "rows.stride[y_stream], plan.kernel_dtype, count);",
     ),

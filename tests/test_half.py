@@ -74,15 +74,18 @@ def test_pairs(step, levels, dtype, record_property) -> None:
 def test_long_rows_are_those_of_float32_rounded(n, dtype, isa) -> None:
     """Whether elements are converted in the row's loop, or rows are, in tiles."""
     rng = np.random.default_rng(n)
-    for rows, spread in ((1, 4), (2, 4), (3, 60), (7, 30)):
-        x = rng.normal(0, spread, (rows, n)).astype(dtype)
-        x[rows // 2, n // 3] = [np.nan, np.inf, -np.inf, 0][rows % 4]
-        want = softlane.softmax(x.astype(np.float32)).astype(dtype).view(np.uint16)
-        out = np.full_like(x, 7)
-        softlane.softmax(x, out=out)
-        np.testing.assert_array_equal(out.view(np.uint16), want)
+    for rows, spread, special, t in (
+        (1, 4, 0, 1.0),
+        (1, 4, np.nan, 1.0),
+        (2, 4, -np.inf, 0.7),
+        (3, 60, np.inf, 1.0),
+        (7, 30, 0, 1e-30),
+    ):
+        wide = rng.normal(0, spread, (rows, n + 3)).astype(dtype)
+        wide[rows // 2, n // 3] = special
+        x = wide[:, 1:-2]
+        want = softlane.softmax(x.astype(np.float32), temperature=t).astype(dtype).view(np.uint16)
         odd = np.full(2 * x.size + 1, 7, np.uint8)[1:].view(dtype).reshape(x.shape)
-        softlane.softmax(x, out=odd)
-        np.testing.assert_array_equal(odd.view(np.uint16), want)
-        softlane.softmax(x, out=x)
-        np.testing.assert_array_equal(x.view(np.uint16), want)
+        for out in (np.full_like(x, 7), odd, x):
+            softlane.softmax(x, temperature=t, out=out)
+            np.testing.assert_array_equal(out.view(np.uint16), want)

@@ -1,21 +1,17 @@
 #include "bind/execute.hpp"
 
 #include <chrono>
-#include <memory>
 #include <new>
 #include <thread>
 
 #include "bind/serving.hpp"
 #include "bind/threads.hpp"
 #include "core/parallel.hpp"
+#include "core/run.hpp"
 
 namespace softlane::bind {
 
 namespace {
-
-struct FreeWorkspace {
-    void operator()(char *p) const { ::operator delete[](p, std::align_val_t(64)); }
-};
 
 // Before Python 3.14 a thread that outlives the interpreter is unwound from here. Its destructors
 // must not run then: they would touch Python objects. It sleeps until the process is gone, as
@@ -38,7 +34,7 @@ Unlocked::~Unlocked() {
 
 void execute(const Plan &plan) {
     Split shares = split(plan, plan.rows * plan.length < parallel_elements ? 1 : current_threads());
-    std::unique_ptr<char, FreeWorkspace> workspace;
+    Workspace workspace;
     const auto allocate = [&](std::size_t bytes) {
         workspace.reset(
             static_cast<char *>(::operator new[](bytes, std::align_val_t(64), std::nothrow)));

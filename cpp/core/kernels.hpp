@@ -32,7 +32,8 @@ struct Rows {
     std::ptrdiff_t row_stride;         // (elements) of labels, results and extra
     const LossOptions *loss;
     std::ptrdiff_t x_stride_bytes, y_stride_bytes; // panels: between the elements of a row,
-    void *scratch; // and 2 * length * panel_bytes bytes, aligned to 64; or null: y serves
+    void *scratch; // and 2 * length * panel_bytes bytes, aligned to 64; or null: y serves. Words:
+                   // below
     bool stream;   // y is larger than the caches: its lines need not stay in them
     bool half;     // words: x and y are float16, else bfloat16
 };
@@ -44,8 +45,10 @@ constexpr std::size_t longest_in_company = 16384;
 // Exponentials of 16-bit rows that are longer than `longest_kept_words` go to `scratch`, which has
 // room for words_scratch_bytes(length), aligned to 64.
 constexpr std::size_t longest_kept_words = 2048;
-constexpr std::size_t scratch_pitch(std::size_t length) { return (length + 15) / 16 * 16 + 336; }
-constexpr std::size_t words_scratch_bytes(std::size_t length) {
+static constexpr std::size_t scratch_pitch(std::size_t length) {
+    return (length + 15) / 16 * 16 + 336;
+}
+static constexpr std::size_t words_scratch_bytes(std::size_t length) {
     const std::size_t rows = length <= longest_kept_words   ? 0
                              : length <= longest_in_company ? 4
                                                             : 1;

@@ -103,8 +103,9 @@ Plan make_plan(const Problem &given) {
     }
     plan.lines = lines && !plan.direct;
     const DType stored = p.array[x_stream].dtype;
-    plan.words = plan.lines && !p.where && dtype_size[static_cast<int>(stored)] == 2 &&
-                 p.array[y_stream].dtype == stored && plan.length >= least_words;
+    plan.words = p.op == Op::softmax && plan.lines && !p.where && !wide &&
+                 dtype_size[static_cast<int>(stored)] == 2 && p.array[y_stream].dtype == stored &&
+                 plan.length >= least_words;
     const Loop &rows = p.outer[p.outer_count - 1];
     const bool in_place = same && !swapped && !p.where && p.inner_count == 1;
     plan.panels = !plan.direct && rows.extent >= (in_place ? least_panel_rows : least_tile_rows) &&
@@ -137,7 +138,7 @@ Plan make_plan(const Problem &given) {
     } else if (!plan.direct) {
         const std::size_t row_bytes = // the widest of all
             plan.length * dtype_size[static_cast<int>(plan.kernel_dtype)];
-        plan.tile_count = 1 + (p.array[other_stream].data != nullptr) + !same;
+        plan.tile_count = 1 + (p.array[other_stream].data != nullptr) + (!same && !plan.lines);
         const std::size_t most = plan.lines ? largest_lines_bytes : largest_tile_bytes;
         const std::size_t fitting = std::max<std::size_t>(most / row_bytes, 1);
         const std::size_t along = p.outer[p.outer_count - 1].extent;

@@ -60,11 +60,11 @@ struct Plan {
     bool panels = false;             // rows lie side by side, each element's in one run
     std::size_t panel_rows = 0;      // then: rows of a tile, where they must be copied or converted
     std::size_t scratch_bytes = 0;   // and what the kernel's scratch takes; or 0: it has none
-    bool words = false;              // and it can, if it has a kernel for 16-bit elements
-    bool lines = false;              // or it could, but for their type and the mask
-    std::size_t tile_rows = 1;       // otherwise: rows packed at a time
-    std::size_t tile_bytes = 0;      // of one tile
-    int tile_count = 0;              // one for each array that has its own, and one for conversion
+    bool lines = false;         // it could work on the arrays, but for their types and the mask
+    bool words = false;         // and does, of 16 bits, if it has a kernel for such
+    std::size_t tile_rows = 1;  // otherwise: rows packed at a time
+    std::size_t tile_bytes = 0; // of one tile
+    int tile_count = 0; // one for each array that has its own, one for what is converted by itself
     std::size_t workspace_bytes = 0; // for run(): tiles
     bool stream = false;             // the kernel's results go past the caches
     bool release_gil = false;        // long enough for another thread to profit

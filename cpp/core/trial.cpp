@@ -5,8 +5,6 @@
 #include <new>
 #include <vector>
 
-#include "core/run.hpp"
-
 namespace softlane {
 
 std::uint64_t Random::bits() {
@@ -93,8 +91,6 @@ Buffer elements(const KernelTable &table, DType dtype, const std::vector<double>
 }
 
 } // namespace
-
-void FreeWorkspace::operator()(char *p) const { ::operator delete[](p, std::align_val_t(64)); }
 
 Workspace workspace_of(std::size_t bytes) {
     return Workspace(static_cast<char *>(::operator new[](bytes, std::align_val_t(64))));

@@ -1,9 +1,7 @@
 // Trials of a level's kernels: an op over rows that are made from a seed, and a hash of all that
 // comes out. Equal bits give equal hashes, on any machine.
 #pragma once
-#include <memory>
-
-#include "core/plan.hpp"
+#include "core/run.hpp"
 
 namespace softlane {
 
@@ -60,11 +58,7 @@ struct Trial {
 // from zero, with -inf, with NaN at the end, one that outweighs all, subnormal, with +inf.
 constexpr std::size_t row_kinds = 10;
 
-// For a plan, of exactly so many bytes.
-struct FreeWorkspace {
-    void operator()(char *p) const;
-};
-using Workspace = std::unique_ptr<char, FreeWorkspace>;
+// Of exactly so many bytes; std::bad_alloc.
 Workspace workspace_of(std::size_t bytes);
 
 // Every buffer has exactly the size of its rows, for a sanitizer to see the first byte outside.

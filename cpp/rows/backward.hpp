@@ -200,7 +200,7 @@ struct LogSoftmaxBackward {
     }
 };
 
-// One such op over a batch of rows; far: they come from memory.
+// One such op over a batch of rows; far: they are too large for the caches, if their results are.
 template <class RowOp, class C> void each_gradient(const Rows &rows) noexcept {
     const char *x = static_cast<const char *>(rows.x);
     const char *grad = static_cast<const char *>(rows.other);

@@ -20,6 +20,7 @@ template <class Function, class Lies> struct Beside {
     typename Lies::Out to{}; // the row to be written, or null
     bool stream = false;     // it is written past the caches
     Function function;
+    bool itself = false; // `next` is the row at hand, looked at for what is read to be asked for
 };
 
 template <int wanted, class Function, class Lies> class Company {
@@ -131,7 +132,9 @@ template <class RowOp, class Lies_> struct Row {
     }
     void pass() const { pass(beside, n); } // without exponentials to go along with
     static __attribute__((noinline)) void
-    pass(const softlane::SOFTLANE_ISA::Beside<Function, Lies> &beside, std::size_t n) {
+    pass(softlane::SOFTLANE_ISA::Beside<Function, Lies> beside, std::size_t n) {
+        if (beside.itself)
+            beside.next = {};
         if constexpr (exp_unroll > 1)
             Company<wanted, Function, Lies>(beside, n).run();
         else if (beside.next)
@@ -370,23 +373,26 @@ template <class RowOp, class Lies> void each_row_that(const Rows &rows) noexcept
             if (i + ahead < rows.count) {
                 beside.next = x(i + ahead);
                 beside.range = &range[i + ahead];
-            } else if (n > longest_cached) { // for what is read to be asked for
+            } else if (exp_unroll > 1 && n > longest_cached) {
+                beside.itself = true;
                 beside.next = x(i);
                 beside.range = &range[i + ahead];
             }
             if (distance && has_done)
                 RowOp::plan(row[done], stats[done], beside);
             const typename Lies::Out result = Lies::out(y, rows);
-            C *beyond; // where exponentials are kept that the first-level cache has no room for
+            C *exponentials = kept[RowOp::keeps ? i % slots : 0];
             if constexpr (Lies::converts) {
-                beyond =
-                    static_cast<C *>(rows.scratch) + (distance ? i % slots : 0) * scratch_pitch(n);
+                if (!keeps_apart)
+                    exponentials = static_cast<C *>(rows.scratch) +
+                                   (distance ? i % slots : 0) * scratch_pitch(n);
             } else {
-                beyond = result;
+                if (!keeps_apart)
+                    exponentials = result;
                 beside.stream = rows.stream && beside.from != beside.to;
             }
             const R now{x(i),     reinterpret_cast<const C *>(other),
-                        result,   keeps_apart ? kept[RowOp::keeps ? i % slots : 0] : beyond,
+                        result,   exponentials,
                         n,        current,
                         range[i], beside,
                         &rows,    static_cast<std::ptrdiff_t>(i)};

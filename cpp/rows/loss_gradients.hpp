@@ -19,7 +19,7 @@ template <class C> struct GradientStats {
     double target = 0;             // the gradient of the label's class
     double unit = 0, unit_low = 0; // 1 / (T divisor)
     int lift = 0, target_lift = 0, unit_lift = 0;
-    double largest = 0; // of class_weights
+    double largest = 0; // of ClassWeights
 };
 
 struct CrossEntropyWithGrad {
@@ -222,9 +222,9 @@ private:
         const auto unit = broadcast<Wide<C>>(moved(stats.unit, lift));
         const auto unit_low = broadcast<Wide<C>>(moved(stats.unit_low, lift));
         const V after = broadcast<V>(product.after);
+        const ClassWeights<C> weights(row.other, *row.rows->loss, row.n);
         sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            const auto [weight, weight_rest] =
-                class_weights(row.other, *row.rows->loss, row.n, i, part);
+            const auto [weight, weight_rest] = weights(i, part);
             const V p = product.before(without_least(load<V>(row.kept + i, part, C(0))));
             if constexpr (sizeof(C) == 4) {
                 const Wide<C> v = mul_add(weight, unit, mul(weight, unit_low));

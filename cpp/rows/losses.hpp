@@ -16,34 +16,43 @@ namespace {
 // v_c of the classes from i on, 0 behind the last; for labels those of the smoothing alone. Of
 // double rows in two limbs: rounded three times, they alone may cost the loss its 3 ULP.
 template <class C> struct ClassWeights {
-    Wide<C> high, low; // of float rows low is nothing
-};
-template <class C, class Part>
-INLINE ClassWeights<C> class_weights(const C *probabilities, const LossOptions &options,
-                                     std::size_t n, std::size_t i, Part part) {
     using V = Wide<C>;
-    const double s = options.smoothing, share = 1 - s, rest = (1 - share) - s; // two limbs
-    const Real<C> smooth = Real<C>(s) / Real<C>(static_cast<double>(n));
-    const V w = load<V>(options.weight + i, part, 0);
-    V v = broadcast<V>(high(smooth)), v_rest = broadcast<V>(low(smooth));
-    if (probabilities) {
-        const V q = load_wide(probabilities + i, part, C(0));
-        const V most = broadcast<V>(greatest<double>), least = broadcast<V>(-greatest<double>);
-        const V finite = max(least, min(most, q)); // an infinity needs no low limb
-        if constexpr (sizeof(C) == 4) {
-            v = mul_add(q, broadcast<V>(share), mul_add(finite, broadcast<V>(rest), v));
-        } else {
-            const V product = mul(q, broadcast<V>(share)), sum = add(product, v);
-            const V low = mul_add(finite, broadcast<V>(rest), product_rest(q, broadcast<V>(share)));
-            v_rest = add(add(sum_rest(product, v, sum), low), v_rest);
-            v = sum;
+    struct Limbs {
+        V high, low; // of float rows low is not used
+    };
+    const C *probabilities;
+    const double *weight;
+    double share, rest; // 1 - s in two limbs
+    Real<C> smooth;     // s / C
+
+    INLINE ClassWeights(const C *q, const LossOptions &options, std::size_t n)
+        : probabilities(q), weight(options.weight), share(1 - options.smoothing),
+          rest((1 - share) - options.smoothing),
+          smooth(Real<C>(options.smoothing) / Real<C>(static_cast<double>(n))) {}
+
+    template <class Part> INLINE Limbs operator()(std::size_t i, Part part) const {
+        const V w = load<V>(weight + i, part, 0);
+        V v = broadcast<V>(high(smooth)), v_rest = broadcast<V>(low(smooth));
+        if (probabilities) {
+            const V q = load_wide(probabilities + i, part, C(0));
+            const V most = broadcast<V>(greatest<double>), least = broadcast<V>(-greatest<double>);
+            const V finite = max(least, min(most, q)); // an infinity needs no low limb
+            if constexpr (sizeof(C) == 4) {
+                v = mul_add(q, broadcast<V>(share), mul_add(finite, broadcast<V>(rest), v));
+            } else {
+                const V product = mul(q, broadcast<V>(share)), sum = add(product, v);
+                const V low =
+                    mul_add(finite, broadcast<V>(rest), product_rest(q, broadcast<V>(share)));
+                v_rest = add(add(sum_rest(product, v, sum), low), v_rest);
+                v = sum;
+            }
         }
+        if constexpr (sizeof(C) == 4)
+            return {mul(v, w), v_rest};
+        else
+            return {mul(v, w), finite_rest(mul_add(v_rest, w, product_rest(v, w)))};
     }
-    if constexpr (sizeof(C) == 4)
-        return {mul(v, w), v_rest};
-    else
-        return {mul(v, w), finite_rest(mul_add(v_rest, w, product_rest(v, w)))};
-}
+};
 
 // sum v_c and sum v_c (max - x_c), where 0 * inf is 0.
 template <class C> struct Scored {
@@ -57,8 +66,9 @@ __attribute__((noinline)) Scored<C> scored(const C *x, const C *probabilities,
     WideSum<C> weight, distance;
     const V max = broadcast<V>(static_cast<double>(row_max)), zero = broadcast<V>(0.0);
     V largest = zero;
+    const ClassWeights<C> weights(probabilities, options, n);
     sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-        const auto [v, v_rest] = class_weights(probabilities, options, n, i, part);
+        const auto [v, v_rest] = weights(i, part);
         const V of_x = load_wide(x + i, part, row_max), d = sub(max, of_x);
         const V size = SOFTLANE_ISA::max(v, sub(zero, v));
         largest = SOFTLANE_ISA::max(size, largest);

@@ -38,7 +38,7 @@ template <class V> INLINE V sum_rest(V a, V b, V sum) {
     return add(sub(a, sub(sum, part)), sub(b, part));
 }
 
-// A low limb, or 0 where the number that it belongs to is not finite.
+// A low limb, or 0 where it is not finite, as beside a number that is not.
 template <class V> INLINE V finite_rest(V rest) {
     const V zero = broadcast<V>(0.0);
     return choose(mul(rest, zero), zero, rest, zero);

@@ -21,7 +21,8 @@
 //   min(a, b)                  a < b ? a : b
 //   sub_product(x, n, hi, lo)  x - n * (hi + lo), where x - n * hi is representable; one rounding
 //   scaled(e, hi, lo)          e * (hi + lo), abs(lo) <= ulp(hi): one rounding, exact up to
-//                              2^-20 ULP, for results in 2^-90 ... 2^100 (2^-900 ... 2^900)
+//                              2^-20 ULP, for results in 2^-90 ... 2^100 (2^-900 ... 2^900); beyond
+//                              these within an ULP, or infinite
 //   lookup(table, z)           the entry, of eight, that the low bits of z choose
 //   add_to_exponent(t, z)      bits of t + (bits of z << (mantissa bits - 3)), as integers
 //   lowered(y)                 y * 2^-100 (doubles: 2^-200), for 0 <= y <= 2^126 (2^1022), to
@@ -32,10 +33,10 @@
 //                              or is beyond 2^970 (doubles)
 //   zero_where_at_most(v, a, b)  a <= b ? +0 : v; so NaN in a or b leaves v
 //   choose(a, b, v, w)         a <= b ? v : w, bit by bit; so NaN in a or b gives w
-//   kept(where, v, w)          where[lane] != 0 ? v : w, bit by bit, of as many bytes as v has
-//   lanes widen(v), narrow(v)        float to double, exactly; double to float reduce_max(v) the
-//   largest lane; no lane is NaN reduce_second(v, w, m)     for w <= v lane by lane and m =
-//   reduce_max(v): the largest of all
+//   kept(where, v, w)          where[lane] != 0 ? v : w, bit by bit; where: a byte for each lane
+//   widen(v), narrow(v)        float to double, exactly; double to float
+//   reduce_max(v)              the largest lane; no lane is NaN
+//   reduce_second(v, w, m)     for w <= v lane by lane and m = reduce_max(v): the largest of all
 //                              lanes of v and w but one that is m
 //   any_nan(v)                 of doubles; on levels that have panels
 //
