@@ -100,17 +100,17 @@ def block(name: str, ctype: str, degree: int, bits: int) -> str:
     digits = 8 if bits == 24 else 16
     step = mp.log(2) / TABLE_SIZE
     hi = rounded(step, bits)
-    lo = rounded(step - hi, bits)
-    steps = rounded(1 / step, bits)
+    steps = [
+        f"    static constexpr double {of} = {hex_float(rounded(value, bits), '')};"
+        for of, value in (("steps_per_unit", 1 / step), ("step_hi", hi), ("step_lo", step - hi))
+    ]
     scale_hi = rounded(scale, 53)
     lines = [
         f"template <> struct ExpConstants<{ctype}> {{",
         f"    static constexpr int degree = {degree};",
         f"    static constexpr double scale = {hex_float(scale_hi, '')};",
         f"    static constexpr double scale_low = {hex_float(rounded(scale - scale_hi, 53), '')};",
-        f"    static constexpr {ctype} steps_per_unit = {hex_float(steps, suffix)};",
-        f"    static constexpr {ctype} step_hi = {hex_float(hi, suffix)};",
-        f"    static constexpr {ctype} step_lo = {hex_float(lo, suffix)};",
+        *(steps if ctype == "double" else []),  # of floats they follow from ln 2 in double
         f"    static constexpr {ctype} coefficient[] = {{",
         *(
             f"        {hex_float(c, suffix)}, // c{i + 2} = {mp.nstr(c, 12)}"
@@ -136,7 +136,8 @@ def header() -> str:
 // table[k] holds the bits of scale * 2^(k/K) minus k << (mantissa bits - log2 K), so that
 // adding the bits of the reduced argument, shifted by as much, yields scale * 2^(n/K) with its
 // exponent. The scale is common to a whole row and cancels in it; it is what makes every entry
-// land next to a representable number. steps_per_unit = K / ln 2; step_hi + step_lo = ln 2 / K.
+// land next to a representable number. Of doubles: steps_per_unit = K / ln 2,
+// step_hi + step_lo = ln 2 / K.
 #pragma once
 #include "simd/lanes.hpp"
 

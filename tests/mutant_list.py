@@ -43,9 +43,9 @@ MUTANTS = [
     Mutant(
         "constant",
         "low limb of the step left out",
-        "rows/exp_constants.hpp",
-        "step_lo = -0x1.05c6100000000p-32f",
-        "step_lo = 0",
+        "rows/exp.hpp",
+        "static_cast<float>(step - hi)",
+        "0.0f",
         "exp rows",
     ),
     Mutant(

@@ -34,8 +34,10 @@ bool Walk::next() {
 
 const MaskedElement zero_element = {0, {}};
 const MaskedElement minus_infinity_element = {-std::numeric_limits<double>::infinity(),
-                                      {0xfc00, 0xff80, 0xff800000, 0xfff0000000000000}};
-const MaskedElement &masked_result(Op op) { return op == Op::log_softmax ? minus_infinity_element : zero_element; }
+                                              {0xfc00, 0xff80, 0xff800000, 0xfff0000000000000}};
+const MaskedElement &masked_result(Op op) {
+    return op == Op::log_softmax ? minus_infinity_element : zero_element;
+}
 
 Rows batch_of(const Plan &plan, const std::ptrdiff_t (&at)[stream_count], const Loop &rows,
               std::size_t count, const Lines (&lines)[array_count]) {

@@ -1,5 +1,5 @@
-// A batch of a plan's rows: where they are, and the call of the kernel. What the ways of carrying out
-// a plan share (run.cpp, row_tiles.cpp, panel_tiles.cpp).
+// A batch of a plan's rows: where they are, and the call of the kernel. What the ways of carrying
+// out a plan share (run.cpp, row_tiles.cpp, panel_tiles.cpp).
 #pragma once
 #include <cstdint>
 

@@ -9,8 +9,8 @@ namespace softlane {
 
 namespace {
 
-// Whether a kernel writes what a masked element gets by itself, where x is -inf: but for rows that are
-// NaN throughout.
+// Whether a kernel writes what a masked element gets by itself, where x is -inf: but for rows that
+// are NaN throughout.
 bool masks_by_itself(Op op) { return op == Op::softmax || op == Op::log_softmax; }
 
 bool is_nan(const char *element, DType dtype) {

@@ -1,5 +1,5 @@
-// Packed tiles: rows that the kernel cannot work on in the arrays themselves are copied, converted and
-// masked, some at a time.
+// Packed tiles: rows that the kernel cannot work on in the arrays themselves are copied, converted
+// and masked, some at a time.
 #pragma once
 #include "core/batch.hpp"
 

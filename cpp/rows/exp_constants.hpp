@@ -3,7 +3,8 @@
 // table[k] holds the bits of scale * 2^(k/K) minus k << (mantissa bits - log2 K), so that
 // adding the bits of the reduced argument, shifted by as much, yields scale * 2^(n/K) with its
 // exponent. The scale is common to a whole row and cancels in it; it is what makes every entry
-// land next to a representable number. steps_per_unit = K / ln 2; step_hi + step_lo = ln 2 / K.
+// land next to a representable number. Of doubles: steps_per_unit = K / ln 2,
+// step_hi + step_lo = ln 2 / K.
 #pragma once
 #include "simd/lanes.hpp"
 
@@ -19,9 +20,6 @@ template <> struct ExpConstants<float> {
     static constexpr int degree = 4;
     static constexpr double scale = 0x1.16747bf7c5b82p+0;
     static constexpr double scale_low = -0x1.c023e56000000p-54;
-    static constexpr float steps_per_unit = 0x1.7154760000000p+3f;
-    static constexpr float step_hi = 0x1.62e4300000000p-4f;
-    static constexpr float step_lo = -0x1.05c6100000000p-32f;
     static constexpr float coefficient[] = {
         0x1.0000000000000p-1f, // c2 = 0.5
         0x1.555c820000000p-3f, // c3 = 0.1666803509
