@@ -290,3 +290,13 @@ def test_nan_of_terms_that_overflow_has_no_sign(dtype, isa):
             found += np.count_nonzero(nan)
             assert not np.signbit(grad[nan]).any()
     assert found > 0 or dtype == np.float64  # whose terms do not overflow here
+
+
+def test_the_gradient_of_a_huge_z_loss_is_infinite(isa):
+    """Not NaN where there is no FMA, as a factor too large for its products to be split gave."""
+    for temperature in (1.0, 1e-100, 1e-310):
+        _, grad = cross_entropy_with_grad(
+            np.zeros((1, 2)), [0], z_loss=1e308, temperature=temperature
+        )
+        assert np.all(grad == INF) or temperature == 1
+        assert not np.isnan(grad).any()

@@ -154,8 +154,9 @@ private:
         stats.unit_lift = -2 * binade(static_cast<double>(by.factor));
         Real<C> z = 0.0; // the z-loss' share of V
         if (options.z_loss != 0)
-            z = Real<C>(2 * options.z_loss) * loss.log_sum(excess) *
-                (real<C>({options.divisor, options.divisor_low}) / Real<C>(options.z_divisor));
+            z = Real<C>(options.z_loss) * loss.log_sum(excess) *
+                (real<C>({options.divisor, options.divisor_low}) / Real<C>(options.z_divisor)) *
+                Real<C>(2); // last: twice the coefficient alone may overflow
         const Real<C> v = loss.weight + loss.sums.weight + z;
         Real<C> p = 0.0, rest = 0.0; // of the label, of the others
         stats.lift = stats.target_lift = stats.unit_lift;

@@ -36,9 +36,9 @@ INLINE F64 sub_product(F64 x, F64 n, F64 hi, F64 lo) {
 }
 INLINE F64 scaled(F64 e, F64 hi, F64 lo) {
     const Product p = exact_product(e, hi);
-    const F64 zero = native_broadcast(0.0); // of a factor that is too large to be split
-    const F64 low = choose(mul(p.low, zero), zero, p.low, zero);
-    return add(p.high, add(low, mul(e, lo)));
+    const F64 zero = native_broadcast(0.0);
+    const F64 low = choose(mul(p.low, zero), zero, p.low, zero); // where `hi` is too large to split
+    return add(p.high, add(choose(mul(e, zero), zero, low, p.low), mul(e, lo)));
 }
 
 INLINE F32 product_rest(F32 a, F32 b) {
