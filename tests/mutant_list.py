@@ -107,7 +107,7 @@ MUTANTS = [
     Mutant(
         "range",
         "range of the next row before its tail",
-        "rows/engine.hpp",
+        "rows/company.hpp",
         "sweep<V>(seen_, n_, [&](std::size_t i, auto part) INLINE_LAMBDA {",
         "sweep<V>(n_, n_, [&](std::size_t i, auto part) INLINE_LAMBDA {",
         ROWS,
