@@ -178,14 +178,6 @@ MUTANTS = [
     ),
     Mutant(
         "special",
-        "row of -inf is regular",
-        "rows/engine.hpp",
-        "stats.sum.high >= 0.5 * unit &&",
-        "stats.sum.high >= 0 * unit &&",
-        "special log_rows",
-    ),
-    Mutant(
-        "special",
         "subnormal results flushed",
         "simd/avx512.hpp",
         "_mm512_mask_blend_epi32(is_tiny, normal, tiny)",
