@@ -1,5 +1,5 @@
-// What panels (rows/panel.hpp) are made of: where an element of all rows lies, pairs of doubles in the
-// lanes of vectors, and the rows' sums.
+// What panels (rows/panel.hpp) are made of: where an element of all rows lies, pairs of doubles in
+// the lanes of vectors, and the rows' sums.
 #pragma once
 #include "core/kernels.hpp"
 #include "rows/log.hpp"

@@ -170,14 +170,17 @@ void exp_real_only(const double *z, double *upper, double *lower, std::size_t n)
 // Levels whose registers are too few or too narrow have no panels.
 #ifdef SOFTLANE_NO_PANELS
 #define SOFTLANE_ROWS_OF(Op, Panel, C) each_row<Op, C>
-#define SOFTLANE_WORDS(Op) nullptr
 #define SOFTLANE_PANELS(Panel) {nullptr, nullptr}
 #define SOFTLANE_FLOAT_PANELS(Panel) {nullptr, nullptr}
 #else
 #define SOFTLANE_ROWS_OF(Op, Panel, C) any_rows<Op, Panel, C>
-#define SOFTLANE_WORDS(Op) each_row_that<Op, InWords>
 #define SOFTLANE_PANELS(Panel) {each_panel<Panel, float>, each_panel<Panel, double>}
 #define SOFTLANE_FLOAT_PANELS(Panel) {each_panel<Panel, float>, nullptr}
+#endif
+#ifdef SOFTLANE_HAS_WORDS
+#define SOFTLANE_WORDS(Op) each_row_that<Op, InWords>
+#else
+#define SOFTLANE_WORDS(Op) nullptr
 #endif
 #define SOFTLANE_ROWS(Op, Panel)                                                                   \
     {SOFTLANE_ROWS_OF(Op, Panel, float), SOFTLANE_ROWS_OF(Op, Panel, double)}
