@@ -7,7 +7,8 @@ namespace {
 
 // What goes along with the exponentials of a row, in the same loop, so that neither memory nor the
 // latency of a row's scalars is waited for: the range of a later row is found, and an earlier one
-// is written. Function, V -> V, makes that one's results.
+// is written. Function, V -> V, makes that one's results. It is copied for each row: a byte at its
+// end, which the copy's vectors load with what was stored before it, costs 8 % at 512 elements.
 template <class Function, class Lies> struct Beside {
     using C = typename Function::Scalar;
     typename Lies::In next{}; // the row whose range is wanted, or null
@@ -16,7 +17,6 @@ template <class Function, class Lies> struct Beside {
     typename Lies::Out to{}; // the row to be written, or null
     bool stream = false;     // it is written past the caches
     Function function;
-    bool itself = false; // `next` is the row at hand, looked at for what is read to be asked for
 };
 
 template <int wanted, class Function, class Lies> class Company {

@@ -33,11 +33,12 @@ template <class RowOp, class Lies_> struct Row {
             return Alone{};
         }
     }
-    void pass() const { pass(beside, n); } // without exponentials to go along with
+    void pass() const { pass(beside, x, n); } // without exponentials to go along with
     static __attribute__((noinline)) void
-    pass(softlane::SOFTLANE_ISA::Beside<Function, Lies> beside, std::size_t n) {
-        if (beside.itself)
-            beside.next = {};
+    pass(const softlane::SOFTLANE_ISA::Beside<Function, Lies> &beside, typename Lies::In x,
+         std::size_t n) {
+        if (Lies::address(beside.next) == Lies::address(x)) // looked at only to be asked for
+            return;
         if constexpr (exp_unroll > 1)
             Company<wanted, Function, Lies>(beside, n).run();
         else if (beside.next)
@@ -277,8 +278,7 @@ template <class RowOp, class Lies> void each_row_that(const Rows &rows) noexcept
                 beside.next = x(i + ahead);
                 beside.range = &range[i + ahead];
             } else if (exp_unroll > 1 && n > longest_cached) {
-                beside.itself = true;
-                beside.next = x(i);
+                beside.next = x(i); // itself, for what is read to be asked for
                 beside.range = &range[i + ahead];
             }
             if (distance && has_done)
