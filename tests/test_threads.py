@@ -294,3 +294,14 @@ def test_the_exported_functions_of_the_module():
         assert softlane.get_num_threads() == FACTS["most_threads"]
     finally:
         softlane.set_num_threads(former)
+
+
+def test_each_of_hundreds_of_parts_is_done_once():
+    """More of them than a byte counts: a part has some 16,384 elements."""
+    x = np.random.default_rng(0).standard_normal((300 * 16, 1024), dtype=np.float32)
+    with num_threads(1):
+        want = softlane.softmax(x)
+    out = np.full_like(x, 7)
+    with num_threads(2), shared_jobs():
+        softlane.softmax(x, out=out)
+    assert bits(out) == bits(want)

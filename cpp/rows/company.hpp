@@ -11,8 +11,8 @@ namespace {
 // end, which the copy's vectors load with what was stored before it, costs 8 % at 512 elements.
 template <class Function, class Lies> struct Beside {
     using C = typename Function::Scalar;
-    typename Lies::In next{}; // the row whose range is wanted, or null
-    Range<C> *range = nullptr;
+    typename Lies::In next{};  // the row that is looked at, or null
+    Range<C> *range = nullptr; // its range is wanted there; null: it is only to be asked for
     const C *from = nullptr;
     typename Lies::Out to{}; // the row to be written, or null
     bool stream = false;     // it is written past the caches
@@ -61,7 +61,7 @@ public:
         finish();
     }
     INLINE void finish() {
-        if (beside_.next) {
+        if (beside_.range) {
             sweep<V>(seen_, n_, [&](std::size_t i, auto part) INLINE_LAMBDA {
                 extremes_.add(load<V>(beside_.next + i, part, -infinity<C>),
                               load<V>(beside_.next + i, part, infinity<C>));

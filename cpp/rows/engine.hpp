@@ -33,15 +33,15 @@ template <class RowOp, class Lies_> struct Row {
             return Alone{};
         }
     }
-    void pass() const { pass(beside, x, n); } // without exponentials to go along with
+    void pass() const { // without exponentials to go along with
+        if (beside.range || beside.to)
+            pass(beside, n);
+    }
     static __attribute__((noinline)) void
-    pass(const softlane::SOFTLANE_ISA::Beside<Function, Lies> &beside, typename Lies::In x,
-         std::size_t n) {
-        if (Lies::address(beside.next) == Lies::address(x)) // looked at only to be asked for
-            return;
+    pass(const softlane::SOFTLANE_ISA::Beside<Function, Lies> &beside, std::size_t n) {
         if constexpr (exp_unroll > 1)
             Company<wanted, Function, Lies>(beside, n).run();
-        else if (beside.next)
+        else
             *beside.range = row_range<wanted, C>(beside.next, n);
     }
     INLINE std::int64_t label() const { return rows->labels[index * rows->row_stride]; }
@@ -278,8 +278,7 @@ template <class RowOp, class Lies> void each_row_that(const Rows &rows) noexcept
                 beside.next = x(i + ahead);
                 beside.range = &range[i + ahead];
             } else if (exp_unroll > 1 && n > longest_cached) {
-                beside.next = x(i); // itself, for what is read to be asked for
-                beside.range = &range[i + ahead];
+                beside.next = x(i); // for what is read to be asked for
             }
             if (distance && has_done)
                 RowOp::plan(row[done], stats[done], beside);

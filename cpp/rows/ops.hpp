@@ -78,9 +78,9 @@ private:
         using C = typename R::C;
         using Function = Again<argument, C, products>;
         const Exp<C, argument> exp(row.scaling, stats.careful, stats.shift);
-        Range<C> unused; // looked at for what is read to be asked for
         const Beside<Function, typename R::Lies> beside{
-            row.x, &unused, row.x, row.y, true, {exp, Factor<C, products>(factor)}};
+            // looked at to be asked for
+            row.x, nullptr, row.x, row.y, true, {exp, Factor<C, products>(factor)}};
         Company<0, Function, typename R::Lies>(beside, row.n).run();
     }
     template <Argument argument, class R>

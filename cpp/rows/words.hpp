@@ -42,7 +42,6 @@ template <class C_> struct Plainly {
     static constexpr std::size_t size = sizeof(C);
     static INLINE In in(const char *p, const Rows &) { return reinterpret_cast<const C *>(p); }
     static INLINE Out out(char *p, const Rows &) { return reinterpret_cast<C *>(p); }
-    static INLINE const void *address(In x) { return x; }
 };
 struct InWords {
     using C = float;
@@ -54,7 +53,6 @@ struct InWords {
         return {const_cast<char *>(p), rows.half};
     }
     static INLINE Out out(char *p, const Rows &rows) { return {p, rows.half}; }
-    static INLINE const void *address(In x) { return x.p; }
 };
 
 } // namespace
