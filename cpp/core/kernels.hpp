@@ -32,8 +32,7 @@ struct Rows {
     std::ptrdiff_t row_stride;         // (elements) of labels, results and extra
     const LossOptions *loss;
     std::ptrdiff_t x_stride_bytes, y_stride_bytes; // panels: between the elements of a row,
-    void *scratch; // and 2 * length * panel_bytes bytes, aligned to 64; or null: y serves. Words:
-                   // below
+    void *scratch; // and 2 * length * panel_bytes bytes, aligned to 64; or null: y serves
     bool stream;   // y is larger than the caches: its lines need not stay in them
     bool half;     // words: x and y are float16, else bfloat16
 };

@@ -7,8 +7,9 @@ namespace {
 
 // What goes along with the exponentials of a row, in the same loop, so that neither memory nor the
 // latency of a row's scalars is waited for: the range of a later row is found, and an earlier one
-// is written. Function, V -> V, makes that one's results. It is copied for each row: a byte at its
-// end, which the copy's vectors load with what was stored before it, costs 8 % at 512 elements.
+// is written. Function, V -> V, makes that one's results. It is copied for each row: another
+// byte at its end cost 8 % at 512 elements, probably as the copy loads it with what else was
+// stored.
 template <class Function, class Lies> struct Beside {
     using C = typename Function::Scalar;
     typename Lies::In next{};  // the row that is looked at, or null
