@@ -92,8 +92,11 @@ thread = threading.Thread(target=pinned)
 thread.start()
 thread.join()
 def named(task):
-    with open(f"/proc/self/task/{task}/comm") as file:
-        return file.read() == "softlane\\n"
+    try:
+        with open(f"/proc/self/task/{task}/comm") as file:
+            return file.read() == "softlane\\n"
+    except (FileNotFoundError, ProcessLookupError):  # a joined thread may still be listed
+        return False
 def settled():  # a thread may only just have begun
     tasks = [task for task in os.listdir("/proc/self/task") if named(task)]
     return len(tasks) == 2 and all(os.sched_getaffinity(int(task)) == allowed for task in tasks)
