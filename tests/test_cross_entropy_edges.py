@@ -276,20 +276,17 @@ def test_sizes_beyond_memory_are_memory_errors():
 
 
 @EVERY_DTYPE
-def test_nan_of_terms_that_overflow_has_no_sign(dtype, isa):
-    """Found by cpp/tests/fuzz_rows.cpp: inf - inf is a negative NaN on x86."""
+def test_terms_that_overflow_are_no_nan(dtype, isa):
+    """Found by cpp/tests/fuzz_rows.cpp as inf - inf, which is a negative NaN on x86."""
     x = np.array([[-54, -26, -39, 38, -40, 46, 49]], dtype)
-    found = 0
     for weight in (-1e300, 1e300, 1e308):
         for smoothing in (0.0, 0.5, 1.0):
             grad = cross_entropy_with_grad(
                 x, [6], weight=np.full(7, weight), label_smoothing=smoothing, z_loss=1e300,
                 reduction="sum",
             )[1]  # fmt: skip
-            nan = np.isnan(grad)
-            found += np.count_nonzero(nan)
-            assert not np.signbit(grad[nan]).any()
-    assert found > 0 or dtype == np.float64  # whose terms do not overflow here
+            assert not np.isnan(grad).any()
+            assert np.isinf(grad).all() or dtype == np.float64  # which holds them
 
 
 def test_the_gradient_of_a_huge_z_loss_is_infinite(isa):

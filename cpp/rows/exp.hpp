@@ -70,6 +70,22 @@ INLINE int binade(double v) { // of a normal, positive double
     return static_cast<int>(bits_of(v) >> 52) - 1023;
 }
 
+// A positive number apart from its exponent: mantissa * 2^exponent, the mantissa in [1, 2).
+struct Apart {
+    double mantissa;
+    int exponent;
+};
+INLINE Apart apart(double v) {
+    const bool is_subnormal = v < 0x1p-1022;
+    const std::uint64_t bits = bits_of(is_subnormal ? v * 0x1p64 : v);
+    return {float_of((bits & ~(std::uint64_t{2047} << 52)) | std::uint64_t{1023} << 52),
+            static_cast<int>(bits >> 52) - 1023 - (is_subnormal ? 64 : 0)};
+}
+// The same of one whose products with others may leave the range of doubles.
+INLINE Apart far_apart(double v) {
+    return v > 0x1p-200 && v < 0x1p200 ? Apart{v, 0} : apart(v);
+}
+
 // The constants of the reduction for one temperature.
 template <class C> struct Scaling {
     double temperature;
@@ -104,15 +120,7 @@ template <class C> struct Careful {
 
 template <class C> INLINE Careful<C> careful_for(double t, C max) {
     const bool direct = magnitude(static_cast<double>(max)) * (1 / exp_limit) <= t;
-    int exponent = 0; // of T = mantissa * 2^exponent
-    double mantissa = t;
-    if (t < 0x1p-1022) {
-        mantissa *= 0x1p64;
-        exponent = -64;
-    }
-    const int power = binade(mantissa);
-    mantissa = mantissa * power_of_two(-power / 2) * power_of_two(power / 2 - power);
-    exponent += power;
+    auto [mantissa, exponent] = apart(t);
     // Beyond these, x / T does not differ from its limit.
     constexpr int largest = sizeof(C) == 4 ? 240 : 1100;
     exponent = exponent > largest ? largest : exponent < -largest ? -largest : exponent;

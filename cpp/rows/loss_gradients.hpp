@@ -12,14 +12,14 @@ namespace {
 
 template <class C> struct GradientStats {
     bool ignored = false, regular = false;
-    bool wild = false; // terms may leave the type, and make NaN of either sign
     std::ptrdiff_t label = -1;
     // Each to be multiplied by 2^-lift:
     Real<C> factor = 0.0;          // of the exponentials
     double target = 0;             // the gradient of the label's class
     double unit = 0, unit_low = 0; // 1 / (T divisor)
     int lift = 0, target_lift = 0, unit_lift = 0;
-    double largest = 0; // of ClassWeights
+    int weight_lift = 0; // v_c are multiplied by 2^weight_lift before anything else
+    double largest = 0;  // of ClassWeights
 };
 
 struct CrossEntropyWithGrad {
@@ -101,8 +101,6 @@ struct CrossEntropyWithGrad {
             rewrite(row.kept, row.y, row.n, Function<C>(stats.factor));
         if (stats.label >= 0)
             store_one(row.y + stats.label, stats.target, stats.target_lift);
-        if (stats.wild)
-            unify_nan(row.y, row.n);
     }
 
     // Exponentials of what was below the range, -inf among it, are not quite 0, but at most this.
@@ -140,18 +138,14 @@ private:
         using C = typename R::C;
         const LossOptions &options = loss.options;
         const Real<C> total = real<C>(sum.sum);
-        // 1 / (T divisor), where T may be any number.
-        const double t = row.scaling.temperature;
-        Careful<C> by;
-        by.temperature = t;
-        if (!(t > 0x1p-200 && t < 0x1p200))
-            by = careful_for<C>(t, C(0));
-        const Real<C> over =
-            reciprocal(Real<C>(by.temperature) * real<C>({options.divisor, options.divisor_low}));
+        // 1 / (T divisor), where each of the two may be any number.
+        const Apart t = far_apart(row.scaling.temperature), d = far_apart(options.divisor);
+        stats.unit_lift = t.exponent + d.exponent;
+        const Real<C> over = reciprocal(
+            Real<C>(t.mantissa) * real<C>({d.mantissa, moved(options.divisor_low, -d.exponent)}));
         stats.unit = high(over);
         stats.unit_low = low(over);
         stats.largest = loss.sums.largest;
-        stats.unit_lift = -2 * binade(static_cast<double>(by.factor));
         Real<C> z = 0.0; // the z-loss' share of V
         if (options.z_loss != 0)
             z = Real<C>(options.z_loss) * loss.log_sum(excess) *
@@ -178,24 +172,26 @@ private:
         }
         // V apart from its exponent, which may be as small as a weight is.
         const double size = magnitude(high(v));
-        const double unit = magnitude(moved(stats.unit, -stats.unit_lift));
-        const double most = size > stats.largest ? size : stats.largest;
-        stats.wild = !(unit < 0x1p100 && most * unit < 0x1p100);
-        const int power = size > 0 && size < infinity<double> ? binade(size) : 0;
-        stats.factor = stats.factor * (v * Real<C>(moved(1, -power))) * over;
+        int power = size > 0 && size < infinity<double> ? binade(size) : 0;
+        power = power > 1000 ? 1000 : power < -1000 ? -1000 : power;
+        const double down = power_of_two(-power);
+        stats.factor = stats.factor * scaled(v, down) * over;
         stats.lift -= power;
+        if (stats.unit_lift != 0 || power > 500 || power < -500)
+            stats.weight_lift = -power;
         if (loss.label < 0)
             return;
-        Real<C> target = Real<C>(0.0) - loss.weight * rest; // never -0
+        Real<C> target = Real<C>(0.0) - scaled(loss.weight, down) * rest; // never -0
         if (loss.spread || options.z_loss != 0) {
             if (stats.target_lift != stats.unit_lift)
                 target = 0.0; // it is nothing beside the other terms
             stats.target_lift = stats.unit_lift;
-            target = target + (loss.sums.weight + z) * p;
+            target = target + scaled(loss.sums.weight + z, down) * p;
             if (loss.spread)
                 target = target - Real<C>(options.smoothing) / Real<C>(static_cast<double>(row.n)) *
-                                      Real<C>(options.weight[loss.label]);
+                                      Real<C>(options.weight[loss.label] * down);
         }
+        stats.target_lift -= power;
         stats.target = high(target * over);
     }
 
@@ -215,26 +211,24 @@ private:
         using C = typename R::C;
         using V = Vec<C, sum_lanes<C>>;
         // No v_c leaves the type before it is subtracted.
-        const double size = stats.largest * magnitude(stats.unit);
-        const int most =
-            size > 0 ? (sizeof(C) == 4 ? 120 : 1000) - binade(size) + stats.unit_lift : 1000;
+        const int size = binade(stats.largest) + binade(stats.unit) + 1 - stats.unit_lift;
+        const int most = stats.largest > 0 ? (sizeof(C) == 4 ? 120 : 1000) - size : 1000;
         const Factor<C, Products::direct> product(stats.factor, stats.lift, most);
-        const int lift = product.exponent - stats.unit_lift;
+        const int lift = product.back.exponent - stats.unit_lift - stats.weight_lift;
         const auto unit = broadcast<Wide<C>>(moved(stats.unit, lift));
         const auto unit_low = broadcast<Wide<C>>(moved(stats.unit_low, lift));
-        const V after = broadcast<V>(product.after);
-        const ClassWeights<C> weights(row.other, *row.rows->loss, row.n);
+        const ClassWeights<C> weights(row.other, *row.rows->loss, row.n, stats.weight_lift);
         sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
             const auto [weight, weight_rest] = weights(i, part);
             const V p = product.before(without_least(load<V>(row.kept + i, part, C(0))));
             if constexpr (sizeof(C) == 4) {
                 const Wide<C> v = mul_add(weight, unit, mul(weight, unit_low));
-                store(row.y + i, mul(sub(p, narrow(v)), after), part);
+                store(row.y + i, product.back(sub(p, narrow(v))), part);
             } else { // rounded once, as p is: where the two are the same, 0 is left
                 const Wide<C> low = mul_add(weight, unit_low, product_rest(weight, unit));
                 const Wide<C> rest = finite_rest(mul_add(weight_rest, unit, low));
                 const Wide<C> v = add(mul(weight, unit), rest);
-                store(row.y + i, mul(sub(p, v), after), part);
+                store(row.y + i, product.back(sub(p, v)), part);
             }
         });
     }

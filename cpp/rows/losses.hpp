@@ -13,8 +13,8 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-// v_c of the classes from i on, 0 behind the last; for labels those of the smoothing alone. Of
-// double rows in two limbs: rounded three times, they alone may cost the loss its 3 ULP.
+// v_c * 2^lift of the classes from i on, 0 behind the last; for labels those of the smoothing
+// alone. Of double rows in two limbs: rounded three times, they alone may cost the loss its 3 ULP.
 template <class C> struct ClassWeights {
     using V = Wide<C>;
     struct Limbs {
@@ -25,10 +25,15 @@ template <class C> struct ClassWeights {
     double share, rest; // 1 - s in two limbs
     Real<C> smooth;     // s / C
 
-    INLINE ClassWeights(const C *q, const LossOptions &options, std::size_t n)
+    INLINE ClassWeights(const C *q, const LossOptions &options, std::size_t n, int lift = 0)
         : probabilities(q), weight(options.weight), share(1 - options.smoothing),
           rest((1 - share) - options.smoothing),
-          smooth(Real<C>(options.smoothing) / Real<C>(static_cast<double>(n))) {}
+          smooth(Real<C>(options.smoothing) / Real<C>(static_cast<double>(n))) {
+        const double unit = power_of_two(lift);
+        share *= unit;
+        rest *= unit;
+        smooth = scaled(smooth, unit);
+    }
 
     template <class Part> INLINE Limbs operator()(std::size_t i, Part part) const {
         const V w = load<V>(weight + i, part, 0);
@@ -54,19 +59,20 @@ template <class C> struct ClassWeights {
     }
 };
 
-// sum v_c and sum v_c (max - x_c), where 0 * inf is 0.
+// sum v_c and sum v_c (max - x_c) * 2^-exponent, where 0 * inf is 0.
 template <class C> struct Scored {
     Real<C> weight = 0.0, distance = 0.0;
     double largest = 0; // abs(v_c)
 };
 template <class C>
 __attribute__((noinline)) Scored<C> scored(const C *x, const C *probabilities,
-                                           const LossOptions &options, std::size_t n, C row_max) {
+                                           const LossOptions &options, std::size_t n, C row_max,
+                                           int exponent) {
     using V = Wide<C>;
     WideSum<C> weight, distance;
     const V max = broadcast<V>(static_cast<double>(row_max)), zero = broadcast<V>(0.0);
     V largest = zero;
-    const ClassWeights<C> weights(probabilities, options, n);
+    const ClassWeights<C> weights(probabilities, options, n, -exponent);
     sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
         const auto [v, v_rest] = weights(i, part);
         const V of_x = load_wide(x + i, part, row_max), d = sub(max, of_x);
@@ -83,7 +89,8 @@ __attribute__((noinline)) Scored<C> scored(const C *x, const C *probabilities,
             distance.add_pair(term, zero_where_at_most(finite_rest(rest), size, zero));
         }
     });
-    return {weight.total(), distance.total(), reduce_max(largest)};
+    const double unit = power_of_two(exponent);
+    return {scaled(weight.total(), unit), distance.total(), reduce_max(largest) * unit};
 }
 
 // The loss of a hard label alone, of a float row: what Loss makes of it.
@@ -107,7 +114,8 @@ template <class R> struct Loss {
     Real<C> weight = 0.0; // of the label alone, w_t (1 - s)
     double max = 0;       // for log_sum()
     Scored<C> sums;
-    Careful<C> by; // T
+    Careful<C> by;      // T
+    double of_sums = 1; // what is left of T to divide sums.distance by
 
     INLINE explicit Loss(const R &r) : row(r), options(*r.rows->loss) {
         by.temperature = row.scaling.temperature;
@@ -123,8 +131,13 @@ template <class R> struct Loss {
                      (Real<C>(1) - Real<C>(options.smoothing));
         }
         spread = row.other || options.smoothing != 0;
-        if (spread)
-            sums = scored<C>(row.x, row.other, options, row.n, row.range.max);
+        if (spread) {
+            // Half of the range of doubles is left for the weights.
+            const Apart t = far_apart(by.temperature);
+            const int exponent = t.exponent > 500 ? 500 : t.exponent < -500 ? -500 : t.exponent;
+            of_sums = t.mantissa * power_of_two(t.exponent - exponent);
+            sums = scored<C>(row.x, row.other, options, row.n, row.range.max, exponent);
+        }
     }
     INLINE Real<C> distance(double x) const { // (max - x) / T
         return quotient<C>(static_cast<double>(row.range.max), x, by);
@@ -137,7 +150,7 @@ template <class R> struct Loss {
             loss = weight * (distance(target) + log);
         if (spread) {
             const double d = high(sums.distance);
-            loss = loss + (d - d == 0 ? sums.distance / Real<C>(by.temperature) : Real<C>(d)) +
+            loss = loss + (d - d == 0 ? sums.distance / Real<C>(of_sums) : Real<C>(d)) +
                    sums.weight * log;
         }
         const double near = high(loss), far = near - near == 0 ? near : plain();
@@ -164,7 +177,7 @@ private:
     INLINE double plain() const {
         double loss = high(weight) != 0 ? high(weight) * high(distance(target)) : 0;
         if (spread)
-            loss += high(sums.distance) / by.temperature;
+            loss += high(sums.distance) / of_sums;
         return loss;
     }
 };
