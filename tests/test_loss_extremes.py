@@ -67,14 +67,14 @@ def binade(value: arb) -> float:
 
 def error_of(got: np.floating[Any], exact: arb, term: arb) -> float:
     """In ULP of the term; where that is beyond the type, 0 for what may be made of it."""
-    info = np.finfo(got.dtype)
-    size = binade(term)
+    info, size = np.finfo(got.dtype), binade(term)
     if size < info.maxexp - 1:
         unit = ulp(np.ldexp(1.0, int(max(size, -1074))), got.dtype)
-        return float(abs(arb(float(got)) - exact) / arb(float(unit))) if np.isfinite(got) else np.inf
-    surely_infinite = binade(exact) >= max(info.maxexp, size - 20)
-    is_right = got == (np.inf if exact > 0 else -np.inf) if surely_infinite else not np.isnan(got)
-    return 0 if is_right else np.inf
+        error = float(abs(arb(float(got)) - exact) / arb(float(unit)))
+        return error if np.isfinite(got) else np.inf
+    if binade(exact) >= max(info.maxexp, size - 20):
+        return 0 if got == (np.inf if exact > 0 else -np.inf) else np.inf
+    return np.inf if np.isnan(got) else 0
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])

@@ -85,6 +85,7 @@ def fused(a: np.floating, b: np.floating, c: np.floating) -> np.floating:
 def test_the_functions_are_those_tested_here():
     tested = {"add", "sub", "mul", "mul_add", "max", "min", "sub_product", "scaled", "lowered"}
     tested |= {"product_rest", "zero_where_at_most", "reduce_max", "reduce_second", "div", "choose"}
+    tested |= {"kept"}
     assert set(_core._vec_names()) == tested | {"load_part", "store_part"}
 
 
@@ -196,6 +197,18 @@ def test_choose_takes_the_second_beside_nan(real, isa):
     with np.errstate(invalid="ignore"):
         want = np.where(a <= b, c, a)
     assert_same(run("choose", a, b, c), want)
+
+
+@EVERY_TYPE
+def test_kept_takes_bits_by_bytes_of_any_value(real, isa):
+    lanes = LANES[real]
+    rng = np.random.default_rng(10)
+    a, b, c = (np.frombuffer(rng.bytes(300 * 64), real).reshape(-1, lanes).copy() for _ in range(3))
+    where = c.view(np.uint8)[:, :lanes]
+    where[rng.random(where.shape) < 0.5] = 0
+    unsigned = f"u{a.dtype.itemsize}"
+    want = np.where(where != 0, a.view(unsigned), b.view(unsigned))
+    np.testing.assert_array_equal(run("kept", a, b, c).view(unsigned), want)
 
 
 @EVERY_TYPE

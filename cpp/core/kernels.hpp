@@ -109,15 +109,16 @@ enum class VecFn : std::uint8_t {
     product_rest,       // a * b - (a * b, rounded)
     zero_where_at_most, // b <= c ? 0 : a
     choose,             // a <= b ? c : a
+    kept,               // a byte of c != 0 ? a : b, for each lane one of c's first bytes
     reduce_max,         // of a, in every element
     reduce_second,      // the second largest of all elements of a and b, in every element
     load_part,          // count elements of a, then b[0]
     store_part,         // count elements of a written over b
 };
 constexpr const char *vec_fn_name[] = {
-    "add",    "sub",         "mul",           "div",       "mul_add",      "max",
-    "min",    "sub_product", "scaled",        "lowered",   "product_rest", "zero_where_at_most",
-    "choose", "reduce_max",  "reduce_second", "load_part", "store_part"};
+    "add",    "sub",         "mul",        "div",           "mul_add",      "max",
+    "min",    "sub_product", "scaled",     "lowered",       "product_rest", "zero_where_at_most",
+    "choose", "kept",        "reduce_max", "reduce_second", "load_part",    "store_part"};
 constexpr int vec_fn_count = sizeof vec_fn_name / sizeof *vec_fn_name;
 struct VecFns {
     void (*f32)(VecFn, const float *a, const float *b, const float *c, std::size_t count,

@@ -82,9 +82,7 @@ INLINE Apart apart(double v) {
             static_cast<int>(bits >> 52) - 1023 - (is_subnormal ? 64 : 0)};
 }
 // The same of one whose products with others may leave the range of doubles.
-INLINE Apart far_apart(double v) {
-    return v > 0x1p-200 && v < 0x1p200 ? Apart{v, 0} : apart(v);
-}
+INLINE Apart far_apart(double v) { return v > 0x1p-200 && v < 0x1p200 ? Apart{v, 0} : apart(v); }
 
 // The constants of the reduction for one temperature.
 template <class C> struct Scaling {

@@ -117,6 +117,11 @@ void vec_function(VecFn function, const C *a, const C *b, const C *c, std::size_
             return zero_where_at_most(va, vb, vc);
         case VecFn::choose:
             return choose(va, vb, vc, va);
+        case VecFn::kept: {
+            unsigned char where[V::lanes];
+            __builtin_memcpy(where, c, V::lanes);
+            return kept(where, va, vb);
+        }
         case VecFn::reduce_max:
             return broadcast<V>(reduce_max(va));
         case VecFn::reduce_second:

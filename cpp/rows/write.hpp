@@ -77,7 +77,7 @@ template <class C, Products products> struct Factor {
         else if (products == Products::direct && power < (is_float ? -90 : -900))
             exponent = lift_bits<C>;
         else if (products == Products::direct && power > (is_float ? 30 : 850))
-            exponent = (is_float ? 60 : 780) - power;  // no product with an exponential overflows
+            exponent = (is_float ? 60 : 780) - power; // no product with an exponential overflows
         exponent = exponent > most ? most : exponent;
         back = MovedBack<C, products>(exponent);
         const double h = moved(high(factor), exponent - lift);
