@@ -32,7 +32,8 @@ def draws(dtype: np.dtype, count: int) -> Iterator[tuple[np.ndarray, np.ndarray,
             label if rng.random() < 0.7 else probabilities,
             {
                 "temperature": temperature,
-                "weight": 10.0 ** np.clip(size + rng.uniform(-apart, apart, n), -280, 305),
+                "weight": rng.choice([1, 1, 1, -1])
+                * 10.0 ** np.clip(size + rng.uniform(-apart, apart, n), -280, 305),
                 "label_smoothing": float(rng.choice([0, 0.1, 1])),
                 "reduction": str(rng.choice(["mean", "sum"])),
             },
@@ -56,7 +57,7 @@ def exact_results(
     p = [sum(v) * e_c / sum(e) for e_c in e]
     by = temperature * divisor
     gradient = [(p_c - v_c) / by for p_c, v_c in zip(p, v, strict=True)]
-    return loss, gradient, [a.max(b) / by for a, b in zip(p, v, strict=True)]
+    return loss, gradient, [abs(a / by).max(abs(b / by)) for a, b in zip(p, v, strict=True)]
 
 
 def binade(value: arb) -> float:

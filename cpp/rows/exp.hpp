@@ -70,19 +70,24 @@ INLINE int binade(double v) { // of a normal, positive double
     return static_cast<int>(bits_of(v) >> 52) - 1023;
 }
 
-// A positive number apart from its exponent: mantissa * 2^exponent, the mantissa in [1, 2).
+// A finite number but 0 apart from its exponent: mantissa * 2^exponent, the mantissa's size in
+// [1, 2).
 struct Apart {
     double mantissa;
     int exponent;
 };
 INLINE Apart apart(double v) {
-    const bool is_subnormal = v < 0x1p-1022;
+    const bool is_subnormal = magnitude(v) < 0x1p-1022;
     const std::uint64_t bits = bits_of(is_subnormal ? v * 0x1p64 : v);
     return {float_of((bits & ~(std::uint64_t{2047} << 52)) | std::uint64_t{1023} << 52),
-            static_cast<int>(bits >> 52) - 1023 - (is_subnormal ? 64 : 0)};
+            static_cast<int>(bits >> 52 & 2047) - 1023 - (is_subnormal ? 64 : 0)};
 }
-// The same of one whose products with others may leave the range of doubles.
-INLINE Apart far_apart(double v) { return v > 0x1p-200 && v < 0x1p200 ? Apart{v, 0} : apart(v); }
+// The same of any number whose products with others may leave the range of doubles.
+INLINE Apart far_apart(double v) {
+    const double size = magnitude(v);
+    const bool is_far = (size > 0 && size <= 0x1p-200) || (size >= 0x1p200 && size - size == 0);
+    return is_far ? apart(v) : Apart{v, 0};
+}
 
 // The constants of the reduction for one temperature.
 template <class C> struct Scaling {

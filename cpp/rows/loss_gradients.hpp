@@ -18,8 +18,7 @@ template <class C> struct GradientStats {
     double target = 0;             // the gradient of the label's class
     double unit = 0, unit_low = 0; // 1 / (T divisor)
     int lift = 0, target_lift = 0, unit_lift = 0;
-    int weight_lift = 0; // v_c are multiplied by 2^weight_lift before anything else
-    double largest = 0;  // of ClassWeights
+    double largest = 0; // of ClassWeights
 };
 
 struct CrossEntropyWithGrad {
@@ -91,7 +90,7 @@ struct CrossEntropyWithGrad {
             return fill(row.y, row.n, C(0));
         if (!stats.regular)
             return fill(row.y, row.n, not_a_number<C>);
-        if (is_spread(row))
+        if (is_spread(row) && stats.largest != 0)
             write_spread(row, stats);
         else if (const Products how = products(row, stats); how == Products::direct)
             write_products<Products::direct>(row, stats);
@@ -177,8 +176,6 @@ private:
         const double down = power_of_two(-power);
         stats.factor = stats.factor * scaled(v, down) * over;
         stats.lift -= power;
-        if (stats.unit_lift != 0 || power > 500 || power < -500)
-            stats.weight_lift = -power;
         if (loss.label < 0)
             return;
         Real<C> target = Real<C>(0.0) - scaled(loss.weight, down) * rest; // never -0
@@ -211,13 +208,18 @@ private:
         using C = typename R::C;
         using V = Vec<C, sum_lanes<C>>;
         // No v_c leaves the type before it is subtracted.
-        const int size = binade(stats.largest) + binade(stats.unit) + 1 - stats.unit_lift;
-        const int most = stats.largest > 0 ? (sizeof(C) == 4 ? 120 : 1000) - size : 1000;
-        const Factor<C, Products::direct> product(stats.factor, stats.lift, most);
-        const int lift = product.back.exponent - stats.unit_lift - stats.weight_lift;
+        const int size =
+            binade(stats.largest) + binade(magnitude(stats.unit)) + 1 - stats.unit_lift;
+        const Factor<C, Products::direct> product(stats.factor, stats.lift,
+                                                  (sizeof(C) == 4 ? 120 : 1000) - size);
+        // Nor do the two that it is the product of. Half of the range is left for probabilities.
+        const int power = binade(stats.largest);
+        const bool is_far = stats.unit_lift != 0 || power > 500 || power < -500;
+        const int weight_lift = !is_far ? 0 : power > 500 ? -500 : power < -500 ? 500 : -power;
+        const int lift = product.back.exponent - stats.unit_lift - weight_lift;
         const auto unit = broadcast<Wide<C>>(moved(stats.unit, lift));
         const auto unit_low = broadcast<Wide<C>>(moved(stats.unit_low, lift));
-        const ClassWeights<C> weights(row.other, *row.rows->loss, row.n, stats.weight_lift);
+        const ClassWeights<C> weights(row.other, *row.rows->loss, row.n, weight_lift);
         sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
             const auto [weight, weight_rest] = weights(i, part);
             const V p = product.before(without_least(load<V>(row.kept + i, part, C(0))));
@@ -231,6 +233,8 @@ private:
                 store(row.y + i, product.back(sub(p, v)), part);
             }
         });
+        if (is_far) // probabilities that are none, and whose terms may be infinities
+            unify_nan(row.y, row.n);
     }
 };
 

@@ -3,9 +3,14 @@
 // core/run, the self-tests, whose hashes it compares with those in the package (exit status 1: they
 // differ). Two machines, or two levels that promise the same bits, must print the same hashes. It
 // is also what the sanitizers run: rows lie in buffers of exactly their size.
+//
+// With --sweep: a sample of what `python -m softlane verify --exhaustive` sweeps completely, for
+// levels that only an emulator runs. What has the bits of a level that was swept has its bounds.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -154,8 +159,7 @@ bool self_tests(const KernelTable &table) {
 
 template <class Functions>
 void logarithms(const char *isa, const char *name, const Functions &functions, double least,
-                double most) {
-    constexpr std::size_t n = 4001;
+                double most, std::size_t n) {
     std::vector<double> v(n), high(n), low(n);
     for (int type = 0; type < 2; ++type) {
         source = Random(5);
@@ -171,9 +175,89 @@ void logarithms(const char *isa, const char *name, const Functions &functions, d
     }
 }
 
+float float_of(std::uint32_t bits) {
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+// Every shift that a row may have, each with floats from all over its range and with the same
+// floats as a row sees them that has a larger one, 1 to 20 binades above.
+void exponential_sweep(const KernelTable &table) {
+    constexpr std::uint32_t most_of_one = 128;
+    const int last = static_cast<int>(table.exp.f32_facts.limit * 1.4426950408889634);
+    Random random(6);
+    Hash own, above;
+    std::vector<float> x, e;
+    for (int shift = -last; shift <= last; ++shift) {
+        // Sizes from one to the other have this shift; of 0 those of both signs.
+        const double size = std::abs(shift) * 0.6931471805599453;
+        const auto bits = [](double v) {
+            const auto f = static_cast<float>(v);
+            std::uint32_t u;
+            std::memcpy(&u, &f, sizeof u);
+            return u;
+        };
+        const std::uint32_t begin = bits(std::max(size - 0.34657, 0.0)), end = bits(size + 0.34657);
+        x.clear();
+        for (std::uint32_t i = 0; i < most_of_one; ++i)
+            for (int sign = 0; sign < 2; ++sign)
+                if (shift == 0 || sign == (shift < 0)) {
+                    const auto within = static_cast<std::uint32_t>(random.bits()) % (end - begin);
+                    const float value = float_of(begin + within);
+                    x.push_back(sign ? -value : value);
+                }
+        e.resize(x.size());
+        table.exp.f32(x.data(), e.data(), x.size(), shift, 0);
+        own.add(e.data(), e.size() * sizeof(float));
+        table.exp.f32(x.data(), e.data(), x.size(),
+                      shift + 1 + static_cast<int>(random.bits() % 20), 0);
+        above.add(e.data(), e.size() * sizeof(float));
+    }
+    print(table.isa, "sweep_exp_f32", own);
+    print(table.isa, "sweep_exp_above_f32", above);
+}
+
+// Every 16-bit number, and floats from all over their range, NaN among them.
+void conversion_sweep(const KernelTable &table) {
+    constexpr std::size_t halves = 1 << 16, floats = 1 << 24;
+    std::vector<std::uint16_t> half(floats);
+    std::vector<float> real(floats);
+    for (const DType dtype : {DType::f16, DType::bf16}) {
+        const int stored = static_cast<int>(dtype), computed = static_cast<int>(DType::f32);
+        Hash read, written;
+        for (std::size_t i = 0; i < halves; ++i)
+            half[i] = static_cast<std::uint16_t>(i);
+        table.convert[stored][computed](half.data(), real.data(), halves);
+        for (std::size_t i = 0; i < halves; ++i) // whose bits are promised of results alone
+            if (std::isnan(real[i]))
+                real[i] = std::numeric_limits<float>::quiet_NaN();
+        read.add(real.data(), halves * sizeof(float));
+        for (std::size_t i = 0; i < floats; ++i)
+            real[i] = float_of(static_cast<std::uint32_t>(i * 256 + i % 251));
+        table.convert[computed][stored](real.data(), half.data(), floats);
+        written.add(half.data(), floats * sizeof half[0]);
+        print(table.isa, std::string("sweep_read_") + dtype_name[stored], read);
+        print(table.isa, std::string("sweep_written_") + dtype_name[stored], written);
+    }
+}
+
+int sweep() {
+    for (const Level *level : supported_levels()) {
+        const FpEnvironment environment;
+        exponential_sweep(*level->table);
+        conversion_sweep(*level->table);
+        logarithms(level->table->isa, "log1p_sweep", level->table->log.log1p, -300, 60, 1 << 22);
+        logarithms(level->table->isa, "exp_pair_sweep", level->table->log.exp, -700, 700, 1 << 22);
+    }
+    return 0;
+}
+
 } // namespace
 
-int main() {
+int main(int count, char **arguments) {
+    if (count > 1)
+        return std::strcmp(arguments[1], "--sweep") == 0 ? sweep() : 2;
     bool passed = true;
     for (const Level *level : supported_levels()) {
         const KernelTable *table = level->table;
@@ -184,8 +268,8 @@ int main() {
         passed = self_tests(*table) && passed;
         exponential<float>(table->isa, "f32", table->exp.f32);
         exponential<double>(table->isa, "f64", table->exp.f64);
-        logarithms(table->isa, "log1p", table->log.log1p, -300, 60);
-        logarithms(table->isa, "exp_pair", table->log.exp, -700, 700);
+        logarithms(table->isa, "log1p", table->log.log1p, -300, 60, 4001);
+        logarithms(table->isa, "exp_pair", table->log.exp, -700, 700, 4001);
         for (const TrialOp &of : trial_ops)
             for (int d = 0; d < dtype_count; ++d)
                 for (const Layout &layout : {Layout{"rows", false, false, false, 0},
