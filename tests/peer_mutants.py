@@ -155,8 +155,8 @@ AROUND = [
         "layout",
         "stride of elements ignored",
         "core/plan.cpp",
-        "(p.inner_count == 1 && p.inner[0].stride[k] == size)",
-        "(p.inner_count == 1 && p.inner[0].stride[k] != 0)",
+        "(p.inner.count() == 1 && p.inner[0].stride[k] == size)",
+        "(p.inner.count() == 1 && p.inner[0].stride[k] != 0)",
     ),
     (
         "index",

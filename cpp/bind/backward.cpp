@@ -26,7 +26,7 @@ py::object array_call(const char *function, Op op, const Arguments &arguments) {
               "grad has shape " + shape_text(grad) + ", y has shape " + shape_text(y) +
                   ", expected the same shape");
     const std::vector<bool> is_axis = parse_axis(function, arguments.keyword[axis], ndim);
-    const Operand t = parse_temperature(function, arguments.keyword[temperature], y, is_axis);
+    const Temperature t = parse_temperature(function, arguments.keyword[temperature], y, is_axis);
     const DType grad_dtype = *dtype_of(PyArray_DESCR(grad)), y_dtype = *dtype_of(PyArray_DESCR(y));
     const DType result_dtype = promoted(grad_dtype, y_dtype);
     const py::object descr =

@@ -100,7 +100,8 @@ Result array_call(const char *function, const Arguments &arguments, bool with_gr
         raise(PyExc_ValueError, function,
               "z_loss is " + py::repr(py::float_(loss.z_loss)).cast<std::string>() +
                   ", expected finite and >= 0");
-    const Operand t = parse_temperature(function, arguments.keyword[temperature], logits, is_axis);
+    const Temperature t =
+        parse_temperature(function, arguments.keyword[temperature], logits, is_axis);
     std::vector<double> weights = parse_weight(function, arguments.keyword[weight], classes);
     const Targets targets = parse_targets(function, arguments.array[1], logits, shape, classes,
                                           arguments.keyword[ignore_index]);

@@ -1,27 +1,15 @@
 // Running a plan from Python: workspace, interpreter lock, and C++ exceptions as Python's.
 #pragma once
-#include <cfenv>
 #include <stdexcept>
 
 #include "bind/numpy.hpp"
+#include "core/fp_environment.hpp"
 #include "core/plan.hpp"
 
 namespace softlane::bind {
 
 // The lock is released where the plan says that it pays.
 void execute(const Plan &plan);
-
-// The caller's flags and modes, x87 included: numpy's casts clear them.
-class CallerEnvironment {
-public:
-    CallerEnvironment() { std::fegetenv(&saved_); }
-    ~CallerEnvironment() { std::fesetenv(&saved_); }
-    CallerEnvironment(const CallerEnvironment &) = delete;
-    CallerEnvironment &operator=(const CallerEnvironment &) = delete;
-
-private:
-    std::fenv_t saved_;
-};
 
 // Holds the interpreter lock off for the length of a scope, if asked.
 class Unlocked {

@@ -71,15 +71,14 @@ void run_shared(Op op, DType dtype, char *x, char *y, bool fresh, std::size_t si
     static constexpr double one = 1;
     const auto element = static_cast<std::ptrdiff_t>(dtype_size[static_cast<int>(dtype)]);
     const auto row = static_cast<std::ptrdiff_t>(length) * element;
-    Problem problem{};
+    Problem problem;
     problem.op = op;
     problem.array[x_stream] = {x, dtype};
     problem.array[y_stream] = {y, dtype};
     problem.temperature = &one;
     problem.fresh = fresh;
-    problem.outer_count = problem.inner_count = 1;
-    problem.outer[0] = {size / length, {row, 0, row, 0, 0, 1}};
-    problem.inner[0] = {length, {element, 0, element, 0, 0, 0}};
+    problem.outer.add({size / length, {row, 0, row, 0, 0, 1}});
+    problem.inner.add({length, {element, 0, element, 0, 0, 0}});
     execute(make_plan(problem));
 }
 
@@ -137,7 +136,7 @@ py::object array_call(const char *function, Op op, const Arguments &arguments) {
     const std::vector<bool> is_axis =
         parse_axis(function, arguments.keyword[axis], PyArray_NDIM(x));
     const Operand mask = parse_where(function, arguments.keyword[where], x);
-    const Operand t = parse_temperature(function, arguments.keyword[temperature], x, is_axis);
+    const Temperature t = parse_temperature(function, arguments.keyword[temperature], x, is_axis);
     const py::object wanted = parse_dtype(function, arguments.keyword[dtype]);
     PyArrayObject *mask_array = mask.data ? array(mask.owner) : nullptr;
     Output output(function, arguments.keyword[out], wanted, native_descr(PyArray_DESCR(x)), x,

@@ -99,33 +99,44 @@ Operand parse_where(const char *function, PyObject *where, PyArrayObject *x) {
     return operand;
 }
 
-Operand parse_temperature(const char *function, PyObject *given_temperature, PyArrayObject *x,
-                          const std::vector<bool> &is_axis) {
-    const py::object one = py::float_(1.0);
-    PyObject *temperature = given_temperature ? given_temperature : one.ptr();
-    py::object given = as_array(function, "temperature", temperature);
-    if (PyArray_TYPE(array(given)) == NPY_OBJECT && PyFloat_Check(temperature) == 0 &&
-        PyNumber_Check(temperature) && !PyArray_Check(temperature)) // a long int, a Fraction ...
-        given = as_array(function, "temperature", owned(PyNumber_Float(temperature)).ptr());
-    PyArray_Descr *descr = PyArray_DESCR(array(given));
+Temperature parse_temperature(const char *function, PyObject *given, PyArrayObject *x,
+                              const std::vector<bool> &is_axis) {
+    Temperature found;
+    const auto check = [&](const double *values, npy_intp count, bool is_array) {
+        const FpEnvironment environment; // the caller's may take subnormals for zeros
+        for (npy_intp i = 0; i < count; ++i) {
+            if (!(values[i] > 0 && std::isfinite(values[i])))
+                raise(PyExc_ValueError, function,
+                      "temperature is " + py::repr(py::float_(values[i])).cast<std::string>() +
+                          (is_array ? " at flat index " + std::to_string(i) : std::string()) +
+                          ", expected finite and > 0");
+            found.tiny = found.tiny || values[i] < 0x1p-60;
+        }
+    };
+    if (given == nullptr)
+        return found;
+    if (PyFloat_Check(given)) {
+        found.number = PyFloat_AS_DOUBLE(given);
+        check(&found.number, 1, false);
+        return found;
+    }
+    py::object object = as_array(function, "temperature", given);
+    if (PyArray_TYPE(array(object)) == NPY_OBJECT && PyNumber_Check(given) &&
+        !PyArray_Check(given)) // a long int, a Fraction ...
+        object = as_array(function, "temperature", owned(PyNumber_Float(given)).ptr());
+    PyArray_Descr *descr = PyArray_DESCR(array(object));
     if (!dtype_of(descr) && !PyTypeNum_ISINTEGER(descr->type_num))
         raise(PyExc_TypeError, function,
               "temperature has dtype " + dtype_text(descr) +
                   ", expected a real number or an array of them");
-    Operand operand;
-    const FpEnvironment environment; // the caller's may take subnormals for zeros
-    operand.owner = copied(array(given), NPY_DOUBLE);
+    Operand &operand = found.array;
+    {
+        const FpEnvironment environment; // which may change numbers that are cast, too
+        operand.owner = copied(array(object), NPY_DOUBLE);
+    }
     PyArrayObject *t = array(operand.owner);
-    const auto *value = static_cast<const double *>(PyArray_DATA(t));
-    for (npy_intp i = 0; i < PyArray_SIZE(t); ++i)
-        if (!(value[i] > 0 && std::isfinite(value[i])))
-            raise(PyExc_ValueError, function,
-                  "temperature is " + py::repr(py::float_(value[i])).cast<std::string>() +
-                      (PyArray_NDIM(t) ? " at flat index " + std::to_string(i) : std::string()) +
-                      ", expected finite and > 0");
-    operand.data = reinterpret_cast<const char *>(value);
-    operand.tiny =
-        std::any_of(value, value + PyArray_SIZE(t), [](double v) { return v < 0x1p-60; });
+    check(static_cast<const double *>(PyArray_DATA(t)), PyArray_SIZE(t), PyArray_NDIM(t) != 0);
+    operand.data = PyArray_BYTES(t);
 
     const int ndim = PyArray_NDIM(x);
     const bool keepdims =
@@ -144,7 +155,7 @@ Operand parse_temperature(const char *function, PyObject *given_temperature, PyA
     for (int d = 0; d < ndim; ++d)
         operand.strides.push_back(keepdims || !is_axis[d] ? *next++ / std::ptrdiff_t(sizeof(double))
                                                           : 0);
-    return operand;
+    return found;
 }
 
 py::object parse_dtype(const char *function, PyObject *dtype) {

@@ -7,19 +7,23 @@ namespace softlane::bind {
 // is_axis[d] for each dimension.
 std::vector<bool> parse_axis(const char *function, PyObject *axis, int ndim);
 
-// A broadcast operand: its first byte, and its stride for each dimension of x (0 along the axis for
-// a temperature).
+// A broadcast operand: its first byte, and its stride for each dimension of x.
 struct Operand {
     py::object owner;
     const char *data = nullptr;
     std::vector<std::ptrdiff_t> strides;
-    bool tiny = false; // of a temperature: some are below 2^-60
+};
+// One for all rows, or an array of them, whose strides are 0 along the axis.
+struct Temperature {
+    double number = 1;
+    Operand array;
+    bool tiny = false; // some are below 2^-60
 };
 // b= of logsumexp: any real dtype.
 Operand parse_factors(const char *function, PyObject *b, PyArrayObject *x);
 Operand parse_where(const char *function, PyObject *where, PyArrayObject *x);
-Operand parse_temperature(const char *function, PyObject *temperature, PyArrayObject *x,
-                          const std::vector<bool> &is_axis);
+Temperature parse_temperature(const char *function, PyObject *temperature, PyArrayObject *x,
+                              const std::vector<bool> &is_axis);
 
 // A real number that a keyword must be.
 double parse_real(const char *function, const char *what, PyObject *object);

@@ -14,7 +14,7 @@ Array array_of(PyArrayObject *a) {
 
 Problem describe(Op op, const Operands &given, const std::vector<bool> &is_axis) {
     static constexpr double one = 1;
-    Problem problem{};
+    Problem problem;
     problem.op = op;
     problem.array[x_stream] = array_of(given.x);
     PyArrayObject *other =
@@ -29,9 +29,14 @@ Problem describe(Op op, const Operands &given, const std::vector<bool> &is_axis)
     if (given.where)
         problem.where = given.where->data;
     problem.temperature = &one;
+    const Operand *temperatures = nullptr;
     if (given.temperature) {
-        problem.temperature = reinterpret_cast<const double *>(given.temperature->data);
+        problem.temperature = &given.temperature->number;
         problem.keep_subnormals = given.temperature->tiny;
+        if (given.temperature->array.data) {
+            temperatures = &given.temperature->array;
+            problem.temperature = reinterpret_cast<const double *>(temperatures->data);
+        }
     }
     std::ptrdiff_t row = 1;
     for (int d = PyArray_NDIM(given.x) - 1; d >= 0; --d) {
@@ -44,18 +49,18 @@ Problem describe(Op op, const Operands &given, const std::vector<bool> &is_axis)
             loop.stride[y_stream] = PyArray_STRIDE(y, d);
         if (problem.where)
             loop.stride[where_stream] = given.where->strides[d];
-        if (given.temperature)
-            loop.stride[temperature_stream] = given.temperature->strides[d];
+        if (temperatures)
+            loop.stride[temperature_stream] = temperatures->strides[d];
         if (is_axis[d]) {
-            problem.inner[problem.inner_count++] = loop;
+            problem.inner.add(loop);
         } else {
             loop.stride[row_stream] = row;
             row *= PyArray_DIM(given.x, d);
-            problem.outer[problem.outer_count++] = loop;
+            problem.outer.add(loop);
         }
     }
-    std::reverse(problem.inner, problem.inner + problem.inner_count);
-    std::reverse(problem.outer, problem.outer + problem.outer_count);
+    std::reverse(problem.inner.begin(), problem.inner.end());
+    std::reverse(problem.outer.begin(), problem.outer.end());
     return problem;
 }
 

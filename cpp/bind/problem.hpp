@@ -12,7 +12,7 @@ struct Operands {
     const Operand *broadcast_other = nullptr;
     const Output *y = nullptr;
     const Operand *where = nullptr;
-    const Operand *temperature = nullptr; // null: 1
+    const Temperature *temperature = nullptr; // null: 1
 };
 
 Problem describe(Op op, const Operands &operands, const std::vector<bool> &is_axis);

@@ -36,7 +36,7 @@ struct PanelTiles {
     template <class Move>
     void each_element(int k, const std::ptrdiff_t (&at)[stream_count], Move move) const {
         const Problem &p = plan.problem;
-        Walk inner(p.inner, p.inner_count);
+        Walk inner(p.inner.begin(), p.inner.count());
         char *packed = tile;
         do {
             move(packed, p.array[k].data + at[k] + inner.at[k],

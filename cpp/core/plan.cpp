@@ -24,14 +24,13 @@ constexpr std::size_t largest_panel_tile_bytes = 32 * 1024;
 
 // Drops loops of extent 1 and joins neighbours that a single stride describes; leaves at least one
 // loop.
-int join(Loop *loops, int count) {
-    int kept = 0;
-    for (int i = 0; i < count; ++i) {
-        const Loop &loop = loops[i];
+void join(Loops &loops) {
+    Loop *end = loops.begin(); // of those that are kept
+    for (const Loop &loop : loops) {
         if (loop.extent == 1)
             continue;
-        if (kept > 0) {
-            Loop &before = loops[kept - 1];
+        if (end != loops.begin()) {
+            Loop &before = end[-1];
             const auto n = static_cast<std::ptrdiff_t>(loop.extent);
             bool joins = true;
             for (int k = 0; k < stream_count; ++k)
@@ -43,11 +42,11 @@ int join(Loop *loops, int count) {
                 continue;
             }
         }
-        loops[kept++] = loop;
+        *end++ = loop;
     }
-    if (kept == 0)
-        loops[kept++] = {1, {}};
-    return kept;
+    loops.drop_from(end);
+    if (loops.count() == 0)
+        loops.add({1, {}});
 }
 
 // Of any stride: where the extent is 1 it may be the most negative number.
@@ -56,28 +55,34 @@ std::size_t magnitude(std::ptrdiff_t stride) {
     return stride < 0 ? 0 - bits : bits;
 }
 
-std::size_t product(const Loop *loops, int count) {
+// In memory order, whatever the order of the dimensions.
+void sort(Loops &loops) {
+    const auto farther = [](const Loop &a, const Loop &b) {
+        return magnitude(a.stride[x_stream]) > magnitude(b.stride[x_stream]);
+    };
+    for (Loop *loop = loops.begin(); loop != loops.end(); ++loop)
+        std::rotate(std::upper_bound(loops.begin(), loop, *loop, farther), loop, loop + 1);
+}
+
+std::size_t product(const Loops &loops) {
     std::size_t n = 1;
-    for (int i = 0; i < count; ++i)
-        n *= loops[i].extent;
+    for (const Loop &loop : loops)
+        n *= loop.extent;
     return n;
 }
 
 } // namespace
 
 Plan make_plan(const Problem &given) {
-    Plan plan{given};
-    plan.rows = product(given.outer, given.outer_count);
-    plan.length = product(given.inner, given.inner_count);
+    Plan plan(given);
+    plan.rows = product(given.outer);
+    plan.length = product(given.inner);
     if (plan.rows == 0 || plan.length == 0)
         return plan;
     Problem &p = plan.problem;
-    // Rows in memory order, whatever the order of the dimensions.
-    std::stable_sort(p.outer, p.outer + p.outer_count, [](const Loop &a, const Loop &b) {
-        return magnitude(a.stride[x_stream]) > magnitude(b.stride[x_stream]);
-    });
-    p.outer_count = join(p.outer, p.outer_count);
-    p.inner_count = join(p.inner, p.inner_count);
+    sort(p.outer);
+    join(p.outer);
+    join(p.inner);
 
     bool wide = p.wide;
     for (const Array &array : p.array)
@@ -86,7 +91,7 @@ Plan make_plan(const Problem &given) {
     bool same = true, swapped = false;
     plan.direct = p.where == nullptr;
     bool lines = plan.direct || plan.length == 1 ||
-                 (p.inner_count == 1 && p.inner[0].stride[where_stream] == 1);
+                 (p.inner.count() == 1 && p.inner[0].stride[where_stream] == 1);
     for (int k = 0; k < array_count; ++k) {
         const Array &array = p.array[k];
         if (array.data == nullptr)
@@ -94,8 +99,9 @@ Plan make_plan(const Problem &given) {
         same = same && array.dtype == plan.kernel_dtype;
         swapped = swapped || array.swapped;
         const auto size = static_cast<std::ptrdiff_t>(dtype_size[static_cast<int>(array.dtype)]);
-        const bool lies = !array.swapped && (plan.length == 1 ||
-                                             (p.inner_count == 1 && p.inner[0].stride[k] == size));
+        const bool lies =
+            !array.swapped &&
+            (plan.length == 1 || (p.inner.count() == 1 && p.inner[0].stride[k] == size));
         plan.in_place[k] = lies && array.dtype == plan.kernel_dtype &&
                            (k == y_stream || p.where == nullptr); // or elements are replaced
         plan.direct = plan.direct && plan.in_place[k];
@@ -106,8 +112,8 @@ Plan make_plan(const Problem &given) {
     plan.words = p.op == Op::softmax && plan.lines && !p.where && !wide &&
                  dtype_size[static_cast<int>(stored)] == 2 && p.array[y_stream].dtype == stored &&
                  plan.length >= least_words;
-    const Loop &rows = p.outer[p.outer_count - 1];
-    const bool in_place = same && !swapped && !p.where && p.inner_count == 1;
+    const Loop &rows = p.outer.back();
+    const bool in_place = same && !swapped && !p.where && p.inner.count() == 1;
     plan.panels = !plan.direct && rows.extent >= (in_place ? least_panel_rows : least_tile_rows) &&
                   rows.stride[temperature_stream] == 0 && !p.array[other_stream].data &&
                   (in_place || plan.length <= largest_scratch_elements);
@@ -141,7 +147,7 @@ Plan make_plan(const Problem &given) {
         plan.tile_count = 1 + (p.array[other_stream].data != nullptr) + (!same && !plan.lines);
         const std::size_t most = plan.lines ? largest_lines_bytes : largest_tile_bytes;
         const std::size_t fitting = std::max<std::size_t>(most / row_bytes, 1);
-        const std::size_t along = p.outer[p.outer_count - 1].extent;
+        const std::size_t along = p.outer.back().extent;
         plan.tile_rows =
             std::min(along, plan.length < 16 ? fitting : std::min(fitting, most_tile_rows));
         plan.tile_bytes = (plan.tile_rows * row_bytes + 63) / 64 * 64;

@@ -1,6 +1,7 @@
 // From arrays to loops: which axis dimensions make a row, in which order the rows are visited, and
 // whether the kernel can work on the arrays as they lie or needs packed tiles.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 
 #include "core/kernels.hpp"
@@ -21,6 +22,33 @@ struct Loop {
     std::ptrdiff_t stride[stream_count];
 };
 
+// A nest of loops, the outermost first. A copy takes what is there: a call on a small array would
+// notice the room for more.
+class Loops {
+public:
+    Loops() {}
+    Loops(const Loops &other) { *this = other; }
+    Loops &operator=(const Loops &other) {
+        count_ = other.count_;
+        std::copy(other.begin(), other.end(), loop_);
+        return *this;
+    }
+    void add(const Loop &loop) { loop_[count_++] = loop; }
+    void drop_from(const Loop *end) { count_ = static_cast<int>(end - loop_); }
+    int count() const { return count_; }
+    Loop *begin() { return loop_; }
+    Loop *end() { return loop_ + count_; }
+    const Loop *begin() const { return loop_; }
+    const Loop *end() const { return loop_ + count_; }
+    Loop &operator[](int i) { return loop_[i]; }
+    const Loop &operator[](int i) const { return loop_[i]; }
+    const Loop &back() const { return loop_[count_ - 1]; }
+
+private:
+    int count_ = 0;
+    Loop loop_[max_dims];
+};
+
 struct Array {
     char *data = nullptr; // null: not used. x and other are only read
     DType dtype{};
@@ -30,10 +58,11 @@ struct Array {
 // What bind/ has checked and passes on. Every pointer is valid for every index below its loop's
 // extent.
 struct Problem {
-    Op op;
+    Problem() {} // as an aggregate it would be cleared as a whole
+    Op op{};
     Array array[array_count];
     const char *where = nullptr; // one byte each, 0: takes no part
-    const double *temperature;
+    const double *temperature = nullptr;
     const std::int64_t *labels = nullptr; // these three: contiguous, one for each row
     double *results = nullptr;
     double *extra = nullptr;
@@ -41,9 +70,8 @@ struct Problem {
     bool wide = false;                 // computed in double, whatever the arrays are
     bool fresh = false;                // y's pages are not there yet, and come through the caches
     bool keep_subnormals = false;      // as operands and results of the kernel
-    int outer_count = 0, inner_count = 0;
-    Loop outer[max_dims]; // each index is a row
-    Loop inner[max_dims]; // the axis, its dimensions ascending: a row's elements in C order
+    Loops outer;                       // each index is a row
+    Loops inner; // the axis, its dimensions ascending: a row's elements in C order
 };
 
 constexpr bool is_loss(Op op) {
@@ -51,6 +79,7 @@ constexpr bool is_loss(Op op) {
 }
 
 struct Plan {
+    explicit Plan(const Problem &given) : problem(given) {}
     Problem problem;                 // loops sorted and joined; at least one of each kind
     std::size_t rows = 0;            // 0: nothing to do
     std::size_t length = 0;          // of a row; 0: nothing to do

@@ -65,8 +65,8 @@ struct Tiles {
                    Move move) const {
         const Problem &p = plan.problem;
         const std::size_t size = dtype_size[static_cast<int>(p.array[k].dtype)];
-        const Loop &line = p.inner[p.inner_count - 1];
-        Walk inner(p.inner, p.inner_count - 1);
+        const Loop &line = p.inner.back();
+        Walk inner(p.inner.begin(), p.inner.count() - 1);
         do {
             const Block to{packed, static_cast<std::ptrdiff_t>(plan.length * size),
                            static_cast<std::ptrdiff_t>(size)};

@@ -44,8 +44,8 @@ void run_rows(const Plan &plan, const KernelTable &table, char *workspace, std::
         return;
     const FpEnvironment environment; // of the conversions
     const Problem &p = plan.problem;
-    const Loop &rows = p.outer[p.outer_count - 1];
-    Walk outer(p.outer, p.outer_count - 1, begin / rows.extent);
+    const Loop &rows = p.outer.back();
+    Walk outer(p.outer.begin(), p.outer.count() - 1, begin / rows.extent);
     std::size_t first = begin % rows.extent; // of this round of the last loop
     for (std::size_t left = end - begin; left != 0; outer.next(), first = 0) {
         const std::size_t extent = std::min(rows.extent - first, left);

@@ -129,7 +129,7 @@ void run_trial(const KernelTable &table, const TrialOp &of, DType dtype, const T
     const auto size = static_cast<std::ptrdiff_t>(dtype_size[static_cast<int>(dtype)]);
     const auto along = static_cast<std::ptrdiff_t>(n), across = static_cast<std::ptrdiff_t>(count);
     const std::ptrdiff_t row = trial.axis_first ? 1 : along, column = trial.axis_first ? across : 1;
-    Problem problem{};
+    Problem problem;
     problem.op = of.op;
     problem.where = trial.mask ? where.bytes.get() : nullptr;
     problem.temperature = temperature.data();
@@ -139,9 +139,8 @@ void run_trial(const KernelTable &table, const TrialOp &of, DType dtype, const T
     problem.extra = of.op == Op::logsumexp || of.z_loss != 0 ? extra.data() : nullptr;
     problem.loss = is_loss(of.op) ? &loss : nullptr;
     problem.keep_subnormals = of.other || of.weight;
-    problem.outer_count = problem.inner_count = 1;
-    problem.outer[0] = {count, {0, 0, 0, row, 1, 1}};
-    problem.inner[0] = {n, {0, 0, 0, column, 0, 0}};
+    problem.outer.add({count, {0, 0, 0, row, 1, 1}});
+    problem.inner.add({n, {0, 0, 0, column, 0, 0}});
     const auto use = [&](Stream k, const Buffer &buffer) {
         problem.array[k] = {buffer.bytes.get(), dtype, false};
         problem.outer[0].stride[k] = row * size;

@@ -96,14 +96,13 @@ void share(Hash &hash) {
     Random random(7);
     for (std::uint16_t &v : x)
         v = static_cast<std::uint16_t>(random.bits() & 0xbfff); // smaller than 2
-    Problem problem{};
+    Problem problem;
     problem.op = Op::softmax;
     problem.array[x_stream] = {reinterpret_cast<char *>(x.data()), DType::f16};
     problem.array[y_stream] = {reinterpret_cast<char *>(y.data()), DType::f16};
     problem.temperature = &one;
-    problem.outer_count = problem.inner_count = 1;
-    problem.outer[0] = {rows, {2 * length, 0, 2 * length, 0, 0, 1}};
-    problem.inner[0] = {length, {2, 0, 2, 0, 0, 0}};
+    problem.outer.add({rows, {2 * length, 0, 2 * length, 0, 0, 1}});
+    problem.inner.add({length, {2, 0, 2, 0, 0, 0}});
     const Plan plan = make_plan(problem);
     const Split shares = split(plan, 3);
     run(plan, active(), shares, workspace_of(shares.workspace_bytes).get());

@@ -56,12 +56,12 @@ std::ptrdiff_t stride_of(FuzzedDataProvider &data, std::size_t extent, std::size
 // The furthest that a stream gets, forwards and backwards.
 struct Reach {
     std::ptrdiff_t forwards = 0, backwards = 0;
-    void add(const Loop *loops, int count, int stream) {
-        for (int d = 0; d < count; ++d) {
-            if (loops[d].extent <= 1)
+    void add(const Loops &loops, int stream) {
+        for (const Loop &loop : loops) {
+            if (loop.extent <= 1)
                 continue;
             const std::ptrdiff_t far =
-                loops[d].stride[stream] * static_cast<std::ptrdiff_t>(loops[d].extent - 1);
+                loop.stride[stream] * static_cast<std::ptrdiff_t>(loop.extent - 1);
             (far < 0 ? backwards : forwards) += far;
         }
     }
@@ -70,9 +70,9 @@ struct Reach {
     }
 };
 
-std::ptrdiff_t offset_of(const Loop *loops, int count, int stream, std::size_t index) {
+std::ptrdiff_t offset_of(const Loops &loops, int stream, std::size_t index) {
     std::ptrdiff_t offset = 0;
-    for (int d = count - 1; d >= 0; --d) {
+    for (int d = loops.count() - 1; d >= 0; --d) {
         if (loops[d].extent > 1)
             offset +=
                 loops[d].stride[stream] * static_cast<std::ptrdiff_t>(index % loops[d].extent);
@@ -100,17 +100,16 @@ void check_plan(const Problem &given, const Plan &plan) {
     const Problem &p = plan.problem;
     for (int k = 0; k < stream_count; ++k) {
         Reach before, after;
-        before.add(given.outer, given.outer_count, k);
-        after.add(p.outer, p.outer_count, k);
+        before.add(given.outer, k);
+        after.add(p.outer, k);
         check(before == after, "plan", "rows lie elsewhere");
     }
     std::size_t index = plan.length - 1;
     for (int i = 0; i < 3; ++i, index = index / 3 * 2)
         for (int k = 0; k < stream_count; ++k)
-            check(offset_of(given.inner, given.inner_count, k, index) ==
-                      offset_of(p.inner, p.inner_count, k, index),
-                  "plan", "a row's elements lie elsewhere");
-    check(p.outer_count >= 1 && p.inner_count >= 1, "plan", "no loop");
+            check(offset_of(given.inner, k, index) == offset_of(p.inner, k, index), "plan",
+                  "a row's elements lie elsewhere");
+    check(p.outer.count() >= 1 && p.inner.count() >= 1, "plan", "no loop");
     if (plan.direct) {
         check(plan.workspace_bytes == 0, "plan", "a workspace without tiles");
         return;
@@ -135,7 +134,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *bytes, std::size_t siz
     FuzzedDataProvider data(bytes, size);
     static char nowhere[1];
     static constexpr double one = 1;
-    Problem problem{};
+    Problem problem;
     problem.op = static_cast<Op>(data.ConsumeIntegralInRange(0, op_count - 1));
     problem.temperature = &one;
     problem.wide = data.ConsumeBool();
@@ -167,19 +166,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *bytes, std::size_t siz
                 extent > 1 ? static_cast<std::size_t>(loop.stride[k]) * extent : joining[k];
         }
         if (data.ConsumeBool())
-            problem.inner[problem.inner_count++] = loop;
+            problem.inner.add(loop);
         else
-            problem.outer[problem.outer_count++] = loop;
+            problem.outer.add(loop);
     }
-    std::reverse(problem.inner, problem.inner + problem.inner_count);
-    std::reverse(problem.outer, problem.outer + problem.outer_count);
+    std::reverse(problem.inner.begin(), problem.inner.end());
+    std::reverse(problem.outer.begin(), problem.outer.end());
 
     const Plan plan = make_plan(problem);
     __uint128_t rows = 1, length = 1;
-    for (int d = 0; d < problem.outer_count; ++d)
-        rows *= problem.outer[d].extent;
-    for (int d = 0; d < problem.inner_count; ++d)
-        length *= problem.inner[d].extent;
+    for (const Loop &loop : problem.outer)
+        rows *= loop.extent;
+    for (const Loop &loop : problem.inner)
+        length *= loop.extent;
     check(plan.rows == rows && plan.length == length, "plan", "rows or length");
     if (plan.rows == 0 || plan.length == 0)
         return 0;

@@ -20,7 +20,7 @@ Outcome numbers_of(const Call &call, std::size_t rows) {
 
 Problem problem_of(const Call &call, Outcome &outcome, const double *temperature,
                    const std::int64_t *labels) {
-    Problem problem{};
+    Problem problem;
     problem.op = call.of.op;
     problem.temperature = temperature;
     problem.labels = labels;
@@ -78,14 +78,14 @@ Stage::Stage(const Call &of)
                    where.place.stride[d], call.temperature_place.stride[d], row}};
         if (shape.is_axis[d]) {
             loop.stride[temperature_stream] = loop.stride[row_stream] = 0;
-            problem.inner[problem.inner_count++] = loop;
+            problem.inner.add(loop);
         } else {
             row *= static_cast<std::ptrdiff_t>(shape.extent[d]);
-            problem.outer[problem.outer_count++] = loop;
+            problem.outer.add(loop);
         }
     }
-    std::reverse(problem.inner, problem.inner + problem.inner_count);
-    std::reverse(problem.outer, problem.outer + problem.outer_count);
+    std::reverse(problem.inner.begin(), problem.inner.end());
+    std::reverse(problem.outer.begin(), problem.outer.end());
 
     plan = make_plan(problem);
     const bool panels_in_arrays = plan.panels && plan.panel_rows == 0;
@@ -132,9 +132,10 @@ Outcome run_alone(const Call &call, const KernelTable &table, std::size_t row) {
     Problem problem = problem_of(call, outcome, &call.row_temperature[row],
                                  call.of.labels ? &call.labels[row] : nullptr);
     problem.keep_subnormals = call.keep_subnormals(row, row + 1);
-    problem.outer_count = problem.inner_count = 1;
-    problem.outer[0] = {1, {}};
-    problem.inner[0] = {n, {}};
+    problem.outer = Loops();
+    problem.inner = Loops();
+    problem.outer.add({1, {}});
+    problem.inner.add({n, {}});
     const auto use = [&](Stream k, std::vector<char> &bytes, DType dtype) {
         problem.array[k] = {bytes.data(), dtype, false};
         problem.inner[0].stride[k] =

@@ -35,14 +35,13 @@ Plan plan_of(DType dtype, char *x, char *y, std::size_t rows, std::size_t length
     static constexpr double one = 1;
     const auto size = static_cast<std::ptrdiff_t>(dtype_size[static_cast<int>(dtype)]);
     const auto row = size * static_cast<std::ptrdiff_t>(length);
-    Problem problem{};
+    Problem problem;
     problem.op = Op::softmax;
     problem.array[x_stream] = {x, dtype};
     problem.array[y_stream] = {y, dtype};
     problem.temperature = &one;
-    problem.outer_count = problem.inner_count = 1;
-    problem.outer[0] = {rows, {row, 0, row, 0, 0, 1}};
-    problem.inner[0] = {length, {size, 0, size, 0, 0, 0}};
+    problem.outer.add({rows, {row, 0, row, 0, 0, 1}});
+    problem.inner.add({length, {size, 0, size, 0, 0, 0}});
     return make_plan(problem);
 }
 
