@@ -226,9 +226,9 @@ AROUND = [
     (
         "dispatch",
         "AVX in the code around the kernels",
-        "core/tile.cpp",
-        '#include "core/tile.hpp"\n',
-        '#pragma GCC target("avx2")\n#include "core/tile.hpp"\n',
+        "core/plan.cpp",
+        '#include "core/plan.hpp"\n',
+        '#pragma GCC target("avx2")\n#include "core/plan.hpp"\n',
     ),
     (
         "process",

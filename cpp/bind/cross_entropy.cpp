@@ -113,31 +113,29 @@ Result array_call(const char *function, const Arguments &arguments, bool with_gr
             logits, std::initializer_list<Input>{{logits, true}, {probabilities, false}});
 
     const FpEnvironment environment;
-    int power = 0; // weights are divided by 2^power, so that no product with them leaves the range
-    if (!weights.empty()) {
+    LongSum kept_weight;
+    if (how == Reduction::mean && !weights.empty() && !probabilities) {
+        // A factor that cancels in the mean, so that nothing over- or underflows.
         double largest = 0; // of the classes that the loss is over
         const auto meet = [&](double w) {
             largest = std::isfinite(w) ? std::max(largest, std::fabs(w)) : largest;
         };
-        if (probabilities || loss.smoothing > 0)
+        if (loss.smoothing > 0)
             std::for_each(weights.begin(), weights.end(), meet);
         for (const std::int64_t label : targets.labels)
             meet(label < 0 ? 0 : weights[static_cast<std::size_t>(label)]);
-        power = largest > 0 ? std::ilogb(largest) : 0;
-        power -= std::clamp(power, -500, 500);
-        if (power != 0)
+        if (largest > 0)
             for (double &w : weights)
-                w = std::ldexp(w, -power);
-    }
-    loss.divisor = loss.z_divisor = how == Reduction::mean ? static_cast<double>(targets.kept) : 1;
-    if (how == Reduction::mean && !weights.empty() && !probabilities) {
-        LongSum kept_weight;
+                w = std::ldexp(w, -std::ilogb(largest));
         for (const std::int64_t label : targets.labels)
             kept_weight.add(label < 0 ? 0 : weights[static_cast<std::size_t>(label)]);
-        loss.divisor = kept_weight.value();
-        loss.divisor_low = kept_weight.rest();
-    } else {
-        loss.divisor = std::ldexp(loss.divisor, -power);
+    }
+    loss.divisor = loss.z_divisor = 1;
+    if (how == Reduction::mean) {
+        loss.z_divisor = static_cast<double>(targets.kept);
+        const bool weighted = !weights.empty() && !probabilities;
+        loss.divisor = weighted ? kept_weight.value() : loss.z_divisor;
+        loss.divisor_low = weighted ? kept_weight.rest() : 0;
     }
     const bool spread = probabilities || loss.smoothing > 0;
     const bool plain = !spread && weights.empty() && loss.z_loss == 0;
@@ -164,7 +162,7 @@ Result array_call(const char *function, const Arguments &arguments, bool with_gr
     Result result;
     if (how == Reduction::none) {
         for (std::size_t i = 0; i < z_losses.size(); ++i)
-            losses[i] = std::ldexp(losses[i], power) + z_losses[i];
+            losses[i] += z_losses[i];
         result.loss =
             from_doubles(losses.data(), static_cast<int>(shape.size()), shape.data(), descr);
     } else {

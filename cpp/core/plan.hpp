@@ -79,6 +79,7 @@ constexpr bool is_loss(Op op) {
 }
 
 struct Plan {
+    Plan() {}
     explicit Plan(const Problem &given) : problem(given) {}
     Problem problem;                 // loops sorted and joined; at least one of each kind
     std::size_t rows = 0;            // 0: nothing to do

@@ -71,11 +71,6 @@ INLINE constexpr DoubleDouble reciprocal(DoubleDouble a) {
     return {r, (((1 - p.high) - p.low) - r * a.low) * r};
 }
 INLINE constexpr double reciprocal(double a) { return 1 / a; }
-// by a power of two
-INLINE constexpr double scaled(double a, double power) { return a * power; }
-INLINE constexpr DoubleDouble scaled(DoubleDouble a, double power) {
-    return {a.high * power, a.low * power};
-}
 // Where the correction would leave the range of doubles, the quotient alone.
 INLINE constexpr DoubleDouble operator/(DoubleDouble a, DoubleDouble b) {
     const double q = a.high / b.high, size = q < 0 ? -q : q;

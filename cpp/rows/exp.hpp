@@ -66,8 +66,12 @@ INLINE double moved(double v, int exponent) {
                            : v * power_of_two(exponent);
 }
 
-INLINE int binade(double v) { // of a normal, positive double
-    return static_cast<int>(bits_of(v) >> 52) - 1023;
+INLINE DoubleDouble moved(DoubleDouble v, int exponent) {
+    return {moved(v.high, exponent), moved(v.low, exponent)};
+}
+
+INLINE int binade(double v) { // of a normal double
+    return static_cast<int>(bits_of(v) >> 52 & 2047) - 1023;
 }
 
 // A finite number but 0 apart from its exponent: mantissa * 2^exponent, the mantissa's size in
@@ -78,9 +82,10 @@ struct Apart {
 };
 INLINE Apart apart(double v) {
     const bool is_subnormal = magnitude(v) < 0x1p-1022;
-    const std::uint64_t bits = bits_of(is_subnormal ? v * 0x1p64 : v);
-    return {float_of((bits & ~(std::uint64_t{2047} << 52)) | std::uint64_t{1023} << 52),
-            static_cast<int>(bits >> 52 & 2047) - 1023 - (is_subnormal ? 64 : 0)};
+    const double normal = is_subnormal ? v * 0x1p64 : v;
+    const std::uint64_t exponent = std::uint64_t{2047} << 52, of_one = std::uint64_t{1023} << 52;
+    return {float_of((bits_of(normal) & ~exponent) | of_one),
+            binade(normal) - (is_subnormal ? 64 : 0)};
 }
 // The same of any number whose products with others may leave the range of doubles.
 INLINE Apart far_apart(double v) {

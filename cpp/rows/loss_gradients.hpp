@@ -12,6 +12,7 @@ namespace {
 
 template <class C> struct GradientStats {
     bool ignored = false, regular = false;
+    bool far = false; // terms may leave the type
     std::ptrdiff_t label = -1;
     // Each to be multiplied by 2^-lift:
     Real<C> factor = 0.0;          // of the exponentials
@@ -90,8 +91,8 @@ struct CrossEntropyWithGrad {
             return fill(row.y, row.n, C(0));
         if (!stats.regular)
             return fill(row.y, row.n, not_a_number<C>);
-        if (is_spread(row) && stats.largest != 0)
-            write_spread(row, stats);
+        if (is_spread(row))
+            (stats.far ? write_far<R> : write_spread<R>)(row, stats);
         else if (const Products how = products(row, stats); how == Products::direct)
             write_products<Products::direct>(row, stats);
         else if (how == Products::lowered)
@@ -121,7 +122,7 @@ private:
         const LossOptions &options = *row.rows->loss;
         // Beyond this a probability that is not 0 has a normal result, and lowered() may not be
         // used.
-        const bool huge = binade(magnitude(stats.unit)) - stats.unit_lift >= (is_float ? 26 : 55);
+        const bool huge = binade(stats.unit) - stats.unit_lift >= (is_float ? 26 : 55);
         if (is_spread(row) || options.weight || options.z_loss != 0 || huge)
             return Products::direct;
         return stats.lift == 0 && is_shallow(row) &&
@@ -139,12 +140,12 @@ private:
         const Real<C> total = real<C>(sum.sum);
         // 1 / (T divisor), where each of the two may be any number.
         const Apart t = far_apart(row.scaling.temperature), d = far_apart(options.divisor);
-        stats.unit_lift = t.exponent + d.exponent;
         const Real<C> over = reciprocal(
             Real<C>(t.mantissa) * real<C>({d.mantissa, moved(options.divisor_low, -d.exponent)}));
         stats.unit = high(over);
         stats.unit_low = low(over);
         stats.largest = loss.sums.largest;
+        stats.unit_lift = t.exponent + d.exponent;
         Real<C> z = 0.0; // the z-loss' share of V
         if (options.z_loss != 0)
             z = Real<C>(options.z_loss) * loss.log_sum(excess) *
@@ -171,25 +172,38 @@ private:
         }
         // V apart from its exponent, which may be as small as a weight is.
         const double size = magnitude(high(v));
-        int power = size > 0 && size < infinity<double> ? binade(size) : 0;
-        power = power > 1000 ? 1000 : power < -1000 ? -1000 : power;
-        const double down = power_of_two(-power);
-        stats.factor = stats.factor * scaled(v, down) * over;
-        stats.lift -= power;
+        const double most = size > stats.largest ? size : stats.largest;
+        stats.far = stats.unit_lift != 0 ||
+                    !(most * magnitude(stats.unit) < (sizeof(C) == 4 ? 0x1p126 : 0x1p1000));
+        stats.factor = stats.factor * apart_from(v, stats.lift) * over;
         if (loss.label < 0)
             return;
-        Real<C> target = Real<C>(0.0) - scaled(loss.weight, down) * rest; // never -0
-        if (loss.spread || options.z_loss != 0) {
-            if (stats.target_lift != stats.unit_lift)
-                target = 0.0; // it is nothing beside the other terms
+        // Of several terms the lifted one is nothing beside the others.
+        const bool alone = !loss.spread && options.z_loss == 0;
+        Real<C> target = 0.0;
+        if (alone)
+            target = apart_from(loss.weight, stats.target_lift) * rest;
+        else if (stats.target_lift == stats.unit_lift)
+            target = loss.weight * rest;
+        target = Real<C>(0.0) - target; // never -0
+        if (!alone) {
             stats.target_lift = stats.unit_lift;
-            target = target + scaled(loss.sums.weight + z, down) * p;
+            target = target + (loss.sums.weight + z) * p;
             if (loss.spread)
                 target = target - Real<C>(options.smoothing) / Real<C>(static_cast<double>(row.n)) *
-                                      Real<C>(options.weight[loss.label] * down);
+                                      Real<C>(options.weight[loss.label]);
         }
-        stats.target_lift -= power;
+        if (stats.unit_lift != 0)
+            target = apart_from(target, stats.target_lift);
         stats.target = high(target * over);
+    }
+    // A number that is to be multiplied by 2^-lift, apart from its exponent, which goes to the
+    // lift.
+    template <class T> static INLINE T apart_from(T v, int &lift) {
+        const double size = magnitude(high(v));
+        const int power = size > 0 && size < infinity<double> ? binade(size) : 0;
+        lift -= power;
+        return moved(v, -power);
     }
 
     template <Products products, class R>
@@ -208,33 +222,54 @@ private:
         using C = typename R::C;
         using V = Vec<C, sum_lanes<C>>;
         // No v_c leaves the type before it is subtracted.
-        const int size =
-            binade(stats.largest) + binade(magnitude(stats.unit)) + 1 - stats.unit_lift;
-        const Factor<C, Products::direct> product(stats.factor, stats.lift,
-                                                  (sizeof(C) == 4 ? 120 : 1000) - size);
-        // Nor do the two that it is the product of. Half of the range is left for probabilities.
-        const int power = binade(stats.largest);
-        const bool is_far = stats.unit_lift != 0 || power > 500 || power < -500;
-        const int weight_lift = !is_far ? 0 : power > 500 ? -500 : power < -500 ? 500 : -power;
-        const int lift = product.back.exponent - stats.unit_lift - weight_lift;
+        const double size = stats.largest * magnitude(stats.unit);
+        const int most =
+            size > 0 ? (sizeof(C) == 4 ? 120 : 1000) - binade(size) + stats.unit_lift : 1000;
+        const Factor<C, Products::direct> product(stats.factor, stats.lift, most);
+        const int lift = product.exponent - stats.unit_lift;
         const auto unit = broadcast<Wide<C>>(moved(stats.unit, lift));
         const auto unit_low = broadcast<Wide<C>>(moved(stats.unit_low, lift));
-        const ClassWeights<C> weights(row.other, *row.rows->loss, row.n, weight_lift);
+        const V after = broadcast<V>(product.after);
+        const ClassWeights<C> weights(row.other, *row.rows->loss, row.n);
         sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
             const auto [weight, weight_rest] = weights(i, part);
             const V p = product.before(without_least(load<V>(row.kept + i, part, C(0))));
             if constexpr (sizeof(C) == 4) {
                 const Wide<C> v = mul_add(weight, unit, mul(weight, unit_low));
-                store(row.y + i, product.back(sub(p, narrow(v))), part);
+                store(row.y + i, mul(sub(p, narrow(v)), after), part);
             } else { // rounded once, as p is: where the two are the same, 0 is left
                 const Wide<C> low = mul_add(weight, unit_low, product_rest(weight, unit));
                 const Wide<C> rest = finite_rest(mul_add(weight_rest, unit, low));
                 const Wide<C> v = add(mul(weight, unit), rest);
-                store(row.y + i, product.back(sub(p, v)), part);
+                store(row.y + i, mul(sub(p, v), after), part);
             }
         });
-        if (is_far) // probabilities that are none, and whose terms may be infinities
-            unify_nan(row.y, row.n);
+    }
+
+    // The same one by one, each term apart from its exponent.
+    template <class R>
+    static __attribute__((noinline)) void write_far(const R &row,
+                                                    const GradientStats<typename R::C> &stats) {
+        using C = typename R::C;
+        const LossOptions &options = *row.rows->loss;
+        const Real<C> share = Real<C>(1) - Real<C>(options.smoothing);
+        const Real<C> smooth = Real<C>(options.smoothing) / Real<C>(static_cast<double>(row.n));
+        const Real<C> unit = real<C>({stats.unit, stats.unit_low});
+        for (std::size_t i = 0; i < row.n; ++i) {
+            const double e = load_one(row.kept + i);
+            const bool is_least = e <= static_cast<double>(least_kept<C>);
+            const Real<C> p = stats.factor * Real<C>(is_least ? 0 : e);
+            const double q = row.other ? load_one(row.other + i) : 0;
+            int lift = stats.unit_lift;
+            const Real<C> v =
+                unit * apart_from((Real<C>(q) * share + smooth) * Real<C>(options.weight[i]), lift);
+            // Both in units of the larger one, which has a value for sure.
+            const bool is_p = high(v) == 0 || (high(p) != 0 && binade(high(p)) - stats.lift >
+                                                                   binade(high(v)) - lift);
+            const Real<C> difference =
+                is_p ? p - moved(v, stats.lift - lift) : moved(p, lift - stats.lift) - v;
+            store_one(row.y + i, high(difference), is_p ? stats.lift : lift);
+        }
     }
 };
 

@@ -13,8 +13,8 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-// v_c * 2^lift of the classes from i on, 0 behind the last; for labels those of the smoothing
-// alone. Of double rows in two limbs: rounded three times, they alone may cost the loss its 3 ULP.
+// v_c of the classes from i on, 0 behind the last; for labels those of the smoothing alone. Of
+// double rows in two limbs: rounded three times, they alone may cost the loss its 3 ULP.
 template <class C> struct ClassWeights {
     using V = Wide<C>;
     struct Limbs {
@@ -25,15 +25,10 @@ template <class C> struct ClassWeights {
     double share, rest; // 1 - s in two limbs
     Real<C> smooth;     // s / C
 
-    INLINE ClassWeights(const C *q, const LossOptions &options, std::size_t n, int lift = 0)
+    INLINE ClassWeights(const C *q, const LossOptions &options, std::size_t n)
         : probabilities(q), weight(options.weight), share(1 - options.smoothing),
           rest((1 - share) - options.smoothing),
-          smooth(Real<C>(options.smoothing) / Real<C>(static_cast<double>(n))) {
-        const double unit = power_of_two(lift);
-        share *= unit;
-        rest *= unit;
-        smooth = scaled(smooth, unit);
-    }
+          smooth(Real<C>(options.smoothing) / Real<C>(static_cast<double>(n))) {}
 
     template <class Part> INLINE Limbs operator()(std::size_t i, Part part) const {
         const V w = load<V>(weight + i, part, 0);
@@ -70,12 +65,13 @@ __attribute__((noinline)) Scored<C> scored(const C *x, const C *probabilities,
                                            int exponent) {
     using V = Wide<C>;
     WideSum<C> weight, distance;
-    const V max = broadcast<V>(static_cast<double>(row_max)), zero = broadcast<V>(0.0);
+    const V unit = broadcast<V>(power_of_two(-exponent)), zero = broadcast<V>(0.0);
+    const V max = mul(broadcast<V>(static_cast<double>(row_max)), unit), less = sub(zero, unit);
     V largest = zero;
-    const ClassWeights<C> weights(probabilities, options, n, -exponent);
+    const ClassWeights<C> weights(probabilities, options, n);
     sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
         const auto [v, v_rest] = weights(i, part);
-        const V of_x = load_wide(x + i, part, row_max), d = sub(max, of_x);
+        const V of_x = load_wide(x + i, part, row_max), d = mul_add(of_x, less, max);
         const V size = SOFTLANE_ISA::max(v, sub(zero, v));
         largest = SOFTLANE_ISA::max(size, largest);
         const V term = zero_where_at_most(mul(v, d), size, zero);
@@ -83,14 +79,13 @@ __attribute__((noinline)) Scored<C> scored(const C *x, const C *probabilities,
             weight += v;
             distance += term;
         } else {
-            const V d_rest = sum_rest(max, sub(zero, of_x), d);
+            const V d_rest = sum_rest(max, mul(of_x, less), d);
             const V rest = mul_add(v, d_rest, mul_add(v_rest, d, product_rest(v, d)));
             weight.add_pair(v, v_rest);
             distance.add_pair(term, zero_where_at_most(finite_rest(rest), size, zero));
         }
     });
-    const double unit = power_of_two(exponent);
-    return {scaled(weight.total(), unit), distance.total(), reduce_max(largest) * unit};
+    return {weight.total(), distance.total(), reduce_max(largest)};
 }
 
 // The loss of a hard label alone, of a float row: what Loss makes of it.
@@ -132,10 +127,12 @@ template <class R> struct Loss {
         }
         spread = row.other || options.smoothing != 0;
         if (spread) {
-            // Half of the range of doubles is left for the weights.
-            const Apart t = far_apart(by.temperature);
-            const int exponent = t.exponent > 500 ? 500 : t.exponent < -500 ? -500 : t.exponent;
-            of_sums = t.mantissa * power_of_two(t.exponent - exponent);
+            const Apart t = apart(by.temperature);
+            // The row's maximum, and what it is divided by below, stay in the range of doubles.
+            const int least = binade(static_cast<double>(row.range.max)) - 1000;
+            const int up = t.exponent > least ? t.exponent : least;
+            const int exponent = up > 1000 ? 1000 : up < -1000 ? -1000 : up;
+            of_sums = moved(t.mantissa, t.exponent - exponent);
             sums = scored<C>(row.x, row.other, options, row.n, row.range.max, exponent);
         }
     }

@@ -26,7 +26,7 @@ template <class C> INLINE SignedLog signed_log(double origin, Real<C> sum, int u
     if (total == 0)
         return {-infinity<double>, 0};
     const double sign = total > 0 ? 1 : -1;
-    const int power = binade(magnitude(total));
+    const int power = binade(total);
     const double scale = power_of_two(-power) * sign;
     const Real<C> value = log_of<C>({high(sum) * scale, low(sum) * scale});
     const double binary = power + unit;

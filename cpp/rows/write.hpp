@@ -32,54 +32,30 @@ enum class Products {
     direct,  // by the processor, whose mode keeps subnormal numbers
 };
 
-// y -> y * 2^-exponent, so rounded. By two factors, the second for what overflows in any case.
-template <class C, Products> struct MovedBack {
-    int exponent = 0;
-    C first = 1, second = 1;
-
-    INLINE MovedBack() {}
-    INLINE explicit MovedBack(int by) : exponent(by) {
-        constexpr int greatest_power = sizeof(C) == 4 ? 126 : 1022;
-        const int power = -by < greatest_power ? -by : greatest_power, rest = -by - power;
-        first = static_cast<C>(power_of_two(power));
-        second = static_cast<C>(power_of_two(rest < greatest_power ? rest : greatest_power));
-    }
-    template <class V> INLINE V operator()(V y) const {
-        return mul(mul(y, broadcast<V>(first)), broadcast<V>(second));
-    }
-};
-template <class C> struct MovedBack<C, Products::normal> { // by nothing
-    INLINE MovedBack(int = 0) {}
-    template <class V> INLINE V operator()(V y) const { return y; }
-};
-template <class C> struct MovedBack<C, Products::lowered> { // by lift_bits
-    INLINE MovedBack(int = 0) {}
-    template <class V> INLINE V operator()(V y) const { return lowered(y); }
-};
-
 // e -> e * factor * 2^-lift, rounded once: the factor has two limbs. `lowered`: they are
 // 2^lift_bits too large, so that nothing is lost near the smallest normal number; subnormal results
 // are rounded twice, which may cost them another quarter of an ULP. `direct`: likewise where
 // factors are tiny, and the other way round where they are huge.
 template <class C, Products products> struct Factor {
     using Scalar = C;
-    C hi = 0, lo = 0;
-    MovedBack<C, products> back; // the limbs are 2^back.exponent too large, and so is before()
+    int exponent = 0; // the limbs are 2^exponent too large, and so is before()
+    C hi = 0, lo = 0, after = 0;
 
     INLINE Factor() {}
     INLINE explicit Factor(Real<C> factor, int lift = 0, int most = 1000) {
         constexpr bool is_float = sizeof(C) == 4;
         const double size = magnitude(high(factor));
         const int power = size > 0 ? binade(size) - lift : 0;
-        int exponent = 0;
         if (products == Products::lowered)
             exponent = lift_bits<C>;
         else if (products == Products::direct && power < (is_float ? -90 : -900))
             exponent = lift_bits<C>;
         else if (products == Products::direct && power > (is_float ? 30 : 850))
-            exponent = (is_float ? 60 : 780) - power; // no product with an exponential overflows
+            exponent = (is_float ? 60 : 780) - power;  // no product with an exponential overflows
+        constexpr int least = is_float ? -126 : -1022; // `after` is finite
         exponent = exponent > most ? most : exponent;
-        back = MovedBack<C, products>(exponent);
+        exponent = exponent < least ? least : exponent;
+        after = static_cast<C>(power_of_two(-exponent));
         const double h = moved(high(factor), exponent - lift);
         hi = static_cast<C>(h);
         lo = static_cast<C>(is_float ? h - static_cast<double>(hi)
@@ -95,7 +71,15 @@ template <class C, Products products> struct Factor {
     template <class V> INLINE V before(V e) const {
         return scaled(e, broadcast<V>(hi), broadcast<V>(lo));
     }
-    template <class V> INLINE V operator()(V e) const { return back(before(e)); }
+    template <class V> INLINE V operator()(V e) const {
+        const V y = before(e);
+        if constexpr (products == Products::normal)
+            return y;
+        else if constexpr (products == Products::lowered)
+            return lowered(y);
+        else
+            return mul(y, broadcast<V>(after));
+    }
 };
 
 // The bits of value * 2^-lift, rounded to nearest even to a format of that many bits.

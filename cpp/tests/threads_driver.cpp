@@ -94,7 +94,7 @@ void rows(std::mt19937 &random) {
 
 // Tiles for all threads take no more than is said in core/parallel.cpp.
 void long_rows() {
-    Plan plan{Problem()};
+    Plan plan;
     plan.rows = 100;
     plan.length = std::size_t{1} << 23;
     for (std::size_t megabytes : {0, 16, 40, 200}) {
