@@ -278,15 +278,29 @@ def test_sizes_beyond_memory_are_memory_errors():
 @EVERY_DTYPE
 def test_terms_that_overflow_are_no_nan(dtype, isa):
     """Found by cpp/tests/fuzz_rows.cpp as inf - inf, which is a negative NaN on x86."""
-    x = np.array([[-54, -26, -39, 38, -40, 46, 49]], dtype)
+    x = np.array([[-54, -26, -39, 38, -40, 46, 49]])
     for weight in (-1e300, 1e300, 1e308):
         for smoothing in (0.0, 0.5, 1.0):
-            grad = cross_entropy_with_grad(
-                x, [6], weight=np.full(7, weight), label_smoothing=smoothing, z_loss=1e300,
-                reduction="sum",
-            )[1]  # fmt: skip
-            assert not np.isnan(grad).any()
-            assert np.isinf(grad).all() or dtype == np.float64  # which holds them
+            options = {"weight": np.full(7, weight), "label_smoothing": smoothing, "z_loss": 1e300}
+            grad, wide = (
+                cross_entropy_with_grad(x.astype(t), [6], reduction="sum", **options)[1]
+                for t in (dtype, np.float64)
+            )
+            assert np.isfinite(wide).all()
+            assert np.array_equal(np.sign(grad), np.sign(wide))
+            assert np.isinf(grad).all() or dtype == np.float64
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize("odd", [NAN, -NAN, INF, -INF])
+def test_nan_of_odd_probabilities_has_no_sign(odd, dtype, isa):
+    x = np.array([[1, 2, 3, -1], [0, 1, 0, 1]], dtype)
+    q = np.array([[0.2, odd, 0.3, 0.5], [0.25, 0.25, 0.25, 0.25]], dtype)
+    for weight in (1e-300, 1.0, 1e300):
+        grad = cross_entropy_with_grad(x, q, weight=np.full(4, weight), reduction="sum")[1]
+        assert np.isnan(grad[0]).any()
+        assert not np.signbit(grad[np.isnan(grad)]).any()
+        assert not np.isnan(grad[1]).any()
 
 
 def test_the_gradient_of_a_huge_z_loss_is_infinite(isa):

@@ -158,7 +158,12 @@ def start(cap: str | None) -> subprocess.CompletedProcess[str]:
     if cap is not None:
         environment["SOFTLANE_ISA"] = cap
     return subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 

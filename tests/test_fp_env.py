@@ -249,7 +249,7 @@ def test_numpy_17761_errstate_raise_raises_nothing(function, dtype, isa):
 def run(code: str) -> str:
     """What a fresh interpreter prints."""
     process = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
     )
     assert process.returncode == 0, f"exit {process.returncode}: {process.stderr}"
     return process.stdout

@@ -33,9 +33,8 @@ def draws(dtype: np.dtype, count: int) -> Iterator[Draw]:
     largest = float(np.finfo(dtype).max) / 20
     for _ in range(count):
         rows, n = int(rng.integers(1, 4)), int(rng.choice([2, 3, 4, 5, 37]))
-        temperature = float(
-            rng.choice([1.0, rng.choice(EXTREME), 10.0 ** rng.uniform(-300, 300)], p=[0.3, 0.1, 0.6])
-        )
+        sizes = [1.0, rng.choice(EXTREME), 10.0 ** rng.uniform(-300, 300)]
+        temperature = float(rng.choice(sizes, p=[0.3, 0.1, 0.6]))
         with np.errstate(over="ignore"):
             x = rng.normal(0, rng.choice([3, 30]), (rows, n)) * temperature
             x = np.clip(x, -largest, largest).astype(dtype)

@@ -116,6 +116,7 @@ def start(affinity: int | None = None, **variables: str) -> subprocess.Completed
         env=environment | variables,
         capture_output=True,
         text=True,
+        timeout=120,
         check=False,
     )
 

@@ -4,6 +4,7 @@
 #include "bind/functions.hpp"
 #include "bind/problem.hpp"
 #include "bind/result.hpp"
+#include "core/fp_environment.hpp"
 
 namespace softlane::bind {
 

@@ -3,7 +3,6 @@
 #include <stdexcept>
 
 #include "bind/numpy.hpp"
-#include "core/fp_environment.hpp"
 #include "core/plan.hpp"
 
 namespace softlane::bind {

@@ -13,7 +13,8 @@ struct Operand {
     const char *data = nullptr;
     std::vector<std::ptrdiff_t> strides;
 };
-// One for all rows, or an array of them, whose strides are 0 along the axis.
+// One for all rows: `number`; or, where there is data, `array`, whose strides are 0 along the axis.
+// A Problem points into it.
 struct Temperature {
     double number = 1;
     Operand array;

@@ -1,6 +1,6 @@
 // The floating-point mode that every bit of a result assumes: round to nearest, no traps. All
 // arithmetic on elements runs within one of these; the caller's mode and flags are as before when
-// it goes out of scope.
+// it goes out of scope. And what keeps the caller's through a whole call.
 #pragma once
 #include <cstdint>
 

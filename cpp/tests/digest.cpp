@@ -4,8 +4,9 @@
 // differ). Two machines, or two levels that promise the same bits, must print the same hashes. It
 // is also what the sanitizers run: rows lie in buffers of exactly their size.
 //
-// With --sweep: a sample of what `python -m softlane verify --exhaustive` sweeps completely, for
-// levels that only an emulator runs. What has the bits of a level that was swept has its bounds.
+// With --sweep: samples from all over the range of what `python -m softlane verify --exhaustive`
+// goes through, for levels that only an emulator runs. What has the bits of a level that was swept
+// has its bounds.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -218,6 +219,13 @@ void exponential_sweep(const KernelTable &table) {
     print(table.isa, "sweep_exp_above_f32", above);
 }
 
+// A NaN's bits are promised of results alone, and no kernel converts one with a payload.
+void unify_nan(std::vector<float> &values, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i)
+        if (std::isnan(values[i]))
+            values[i] = std::numeric_limits<float>::quiet_NaN();
+}
+
 // Every 16-bit number, and floats from all over their range, NaN among them.
 void conversion_sweep(const KernelTable &table) {
     constexpr std::size_t halves = 1 << 16, floats = 1 << 24;
@@ -229,12 +237,11 @@ void conversion_sweep(const KernelTable &table) {
         for (std::size_t i = 0; i < halves; ++i)
             half[i] = static_cast<std::uint16_t>(i);
         table.convert[stored][computed](half.data(), real.data(), halves);
-        for (std::size_t i = 0; i < halves; ++i) // whose bits are promised of results alone
-            if (std::isnan(real[i]))
-                real[i] = std::numeric_limits<float>::quiet_NaN();
+        unify_nan(real, halves);
         read.add(real.data(), halves * sizeof(float));
         for (std::size_t i = 0; i < floats; ++i)
             real[i] = float_of(static_cast<std::uint32_t>(i * 256 + i % 251));
+        unify_nan(real, floats);
         table.convert[computed][stored](real.data(), half.data(), floats);
         written.add(half.data(), floats * sizeof half[0]);
         print(table.isa, std::string("sweep_read_") + dtype_name[stored], read);

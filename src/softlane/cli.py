@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
         help="repeat the proof of accuracy, safety and same bits on this machine",
         description="Verify every kernel that this machine can run: self-tests, errors against an "
         "oracle in higher precision, edge cases, guard pages, invariance, published hashes. Takes "
-        "some seconds; the exit status is 1 if anything failed.",
+        "half a minute; the exit status is 1 if anything failed.",
     )
     proof.add_argument(
         "--exhaustive",
