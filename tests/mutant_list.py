@@ -236,8 +236,8 @@ MUTANTS = [
         "mode",
         "flags of the caller lost",
         "core/fp_environment.hpp",
-        "        _mm_setcsr(sse_);\n",
-        "",
+        "_mm_setcsr(sse_);",
+        "_mm_setcsr(sse_ & ~0x3fu);",
         "fp_env",
     ),
     Mutant(
