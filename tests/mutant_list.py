@@ -262,7 +262,7 @@ MUTANTS = [
         "bind/cross_entropy.cpp",
         "w = std::ldexp(w, -std::ilogb(largest));",
         "w *= 1;",
-        "loss_extremes",
+        "cross_entropy_edges",
     ),
     Mutant(
         "layout",

@@ -126,3 +126,15 @@ def test_temperatures_and_weights_of_any_size(dtype, reduction, isa, monkeypatch
             assert is_right(loss, exact, exact, tail), (x, targets, options)
     assert finite > 200
     assert infinite > 50
+
+
+def test_a_product_of_temperature_and_divisor_below_all_doubles(isa) -> None:
+    """The gradient of a class that is far below, but not as far as the label's weight."""
+    temperature, weight = 2.0**-150, 2.0**-1000
+    x = np.array([[0, -624 * temperature]])
+    gradient = cross_entropy_with_grad(
+        x, [1], weight=[1, weight], temperature=temperature, label_smoothing=0.5
+    )[1]
+    want = arb(0.25) * (-arb(624)).exp() / arb(2) ** -1150
+    assert abs(arb(float(gradient[0, 1])) / want - 1) < 1e-15
+    assert not np.isnan(gradient[0, 0])  # of two terms beyond the doubles that cancel
