@@ -168,8 +168,6 @@ def main() -> int:
     ]
     if not chosen:
         parser.error(f"no mutant has {' or '.join(options.only)}")
-    # In a shell's background job Ctrl-C is ignored, and would be by the tests of it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     console = Console(stderr=True)
     verdicts: list[Verdict] = []
     with tempfile.TemporaryDirectory() as temporary:

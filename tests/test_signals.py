@@ -16,6 +16,7 @@ def test_highs_1593_ctrl_c_during_long_calls():
     code = """
 assert right()
 assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set()  # of the call that starts the threads
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background job
 called = threading.Event()
 def interrupt():
     called.wait()
@@ -39,6 +40,7 @@ assert right()
 def test_highs_1593_ctrl_c_in_the_middle_of_one_call():
     """It arrives with the call's return, and the next call has the pool again."""
     code = """
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background job
 rows = np.broadcast_to(x[0], (1 << 20, 512))
 long = softlane.logsumexp(rows).tobytes()
 inside = threading.Event()
