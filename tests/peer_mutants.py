@@ -61,10 +61,10 @@ KERNELS = [
         "sum",
         "sum stalls at 2048 terms",
         "rows/engine.hpp",
-        "    stats.sum = sum.total();\n",
-        "    stats.sum = sum.total();\n"
-        "    if (stats.sum.high > 2048 * power_of_two(ExpKernel<C>::bias))\n"
-        "        stats.sum = DoubleDouble(2048 * power_of_two(ExpKernel<C>::bias));\n",
+        "        sum = Sum<C>::total(lanes);\n",
+        "        sum = Sum<C>::total(lanes);\n"
+        "        if (sum.high > 2048 * power_of_two(ExpKernel<C>::bias))\n"
+        "            sum = DoubleDouble(2048 * power_of_two(ExpKernel<C>::bias));\n",
     ),
     (
         "sum",
@@ -85,7 +85,7 @@ KERNELS = [
         "label",
         "loss is logsumexp minus the logit, rounded",
         "rows/losses.hpp",
-        "loss = weight * (distance(target) + log);",
+        "loss = weight * (distance(row, target) + log);",
         "loss = weight *\n"
         "    Real<C>(static_cast<double>(static_cast<C>(high(log_sum_exp(row, excess, max)))) -\n"
         "            target);",

@@ -164,3 +164,27 @@ assert any(right() and _core._pool_facts()["started"] == 2 for _ in range(300))
     if said == "not bound\n":
         pytest.skip("RLIMIT_NPROC does not bind this user")
     assert said == "0 0 300\n"
+
+
+def test_a_thread_needs_no_more_stack_than_the_documents_say():
+    code = """
+threading.stack_size(160 * 1024)
+x = np.random.default_rng(0).normal(0, 4, (40, 1000)).astype(np.float32)
+labels = np.arange(40)
+calls = [lambda a=a, axis=axis, f=f: f(a, axis=axis)
+         for a, axis in [(x, -1), (x[:, :200], -1), (x[:, :20], -1), (x, 0), (x.astype(float), -1),
+                         (x.astype(float), 0), (x.astype(np.float16), -1), (x, None)]
+         for f in (softlane.softmax, softlane.log_softmax, softlane.logsumexp)]
+calls += [lambda a=a, f=f: f(a, labels[:len(a)])
+          for a in (x, x[:, :100], x[:, :500].astype(float), x.astype(np.float16))
+          for f in (softlane.cross_entropy, softlane.cross_entropy_with_grad)]
+calls += [lambda: softlane.softmax_backward(x, x), lambda: softlane.log_softmax_backward(x, x)]
+done = []
+with softlane.num_threads(1):
+    for call in calls:
+        thread = threading.Thread(target=lambda: done.append(call()))
+        thread.start()
+        thread.join()
+print(len(done) == len(calls))
+"""
+    assert run(code) == "True\n"

@@ -76,6 +76,12 @@ def test_temperature_extremes_give_the_limit(function, dtype, temperature, isa):
         assert_accurate(function(x, temperature=temperature), want, x.dtype, 3.5)
 
 
+def test_subnormal_results_where_the_span_is_beyond_the_largest_number(isa):
+    for last in (-1.79e308, -INF):
+        got = softmax(np.array([1.79e308, -5.8e307, last]), temperature=3.3e305)
+        np.testing.assert_allclose(got, [1, 1.251985676759e-312, 0], rtol=0, atol=1e-323)
+
+
 @EVERY_DTYPE
 @pytest.mark.parametrize("temperature", [0.99999, 0.75, 0.5001, 0.3, 1.5, 3.0, 7.0])
 def test_log_softmax_is_finite_up_to_the_largest_number(dtype, temperature, isa):

@@ -85,7 +85,7 @@ def fused(a: np.floating, b: np.floating, c: np.floating) -> np.floating:
 def test_the_functions_are_those_tested_here():
     tested = {"add", "sub", "mul", "mul_add", "max", "min", "sub_product", "scaled", "lowered"}
     tested |= {"product_rest", "zero_where_at_most", "reduce_max", "reduce_second", "div", "choose"}
-    tested |= {"kept"}
+    tested |= {"kept", "reduce_add"}
     assert set(_core._vec_names()) == tested | {"load_part", "store_part"}
 
 
@@ -149,6 +149,17 @@ def test_reduce_max(real, isa):
     rows = np.array(rows).astype(real)
     got = run("reduce_max", rows)
     np.testing.assert_array_equal(got, np.broadcast_to(rows.max(axis=1, keepdims=True), got.shape))
+
+
+@EVERY_TYPE
+def test_reduce_add_halves_the_lanes_and_adds_in_doubles(real, isa):
+    values = np.random.default_rng(5).lognormal(0, 20, (500, LANES[real])).astype(real)
+    want = values.astype(np.float64)
+    while want.shape[1] > 1:
+        half = want.shape[1] // 2
+        want = want[:, :half] + want[:, half:]
+    got = run("reduce_add", values)
+    np.testing.assert_array_equal(got, np.broadcast_to(want.astype(real), got.shape))
 
 
 @EVERY_TYPE

@@ -68,6 +68,7 @@ void call_kernel(const Plan &plan, const KernelTable &table,
     const Problem &p = plan.problem;
     Rows batch = batch_of(plan, at, rows, count, lines);
     batch.stream = plan.stream && plan.direct;
+    batch.distant = plan.distant && plan.direct;
     const FpEnvironment environment(p.keep_subnormals ? Subnormals::keep : Subnormals::flush);
     table.rows[static_cast<int>(p.op)][plan.kernel_dtype == DType::f64](batch);
 }

@@ -34,6 +34,7 @@ struct Rows {
     std::ptrdiff_t x_stride_bytes, y_stride_bytes; // panels: between the elements of a row,
     void *scratch; // and 2 * length * panel_bytes bytes, aligned to 64; or null: y serves
     bool stream;   // y is larger than the caches: its lines need not stay in them
+    bool distant;  // x is: what is read comes from memory and should be asked for early
     bool half;     // words: x and y are float16, else bfloat16
 };
 
@@ -41,6 +42,10 @@ using RowsFn = void (*)(const Rows &) noexcept;
 
 // Up to this length rows are worked on in company: some at a time.
 constexpr std::size_t longest_in_company = 16384;
+// Float rows up to these lengths have their logarithms, with gradients or without, computed for a
+// group of rows at a time, of no more than so many.
+constexpr std::size_t longest_in_group = 4096, longest_gradient_in_group = 1024;
+constexpr std::size_t group_rows = 16;
 // Exponentials of 16-bit rows that are longer than `longest_kept_words` go to `scratch`, which has
 // room for words_scratch_bytes(length), aligned to 64.
 constexpr std::size_t longest_kept_words = 2048;
@@ -111,14 +116,16 @@ enum class VecFn : std::uint8_t {
     choose,             // a <= b ? c : a
     kept,               // a byte of c != 0 ? a : b, for each lane one of c's first bytes
     reduce_max,         // of a, in every element
+    reduce_add,         // of a, as doubles, in every element
     reduce_second,      // the second largest of all elements of a and b, in every element
     load_part,          // count elements of a, then b[0]
     store_part,         // count elements of a written over b
 };
 constexpr const char *vec_fn_name[] = {
-    "add",    "sub",         "mul",        "div",           "mul_add",      "max",
-    "min",    "sub_product", "scaled",     "lowered",       "product_rest", "zero_where_at_most",
-    "choose", "kept",        "reduce_max", "reduce_second", "load_part",    "store_part"};
+    "add",       "sub",         "mul",        "div",        "mul_add",       "max",
+    "min",       "sub_product", "scaled",     "lowered",    "product_rest",  "zero_where_at_most",
+    "choose",    "kept",        "reduce_max", "reduce_add", "reduce_second", "load_part",
+    "store_part"};
 constexpr int vec_fn_count = sizeof vec_fn_name / sizeof *vec_fn_name;
 struct VecFns {
     void (*f32)(VecFn, const float *a, const float *b, const float *c, std::size_t count,

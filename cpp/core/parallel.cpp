@@ -11,8 +11,23 @@ namespace {
 
 // Done by a thread at a time: some microseconds, against 0.1 us for fetching the next.
 constexpr std::size_t chunk_elements = 16 * 1024;
+// A chunk has some groups of rows up to so long, or one.
+constexpr std::size_t longest_in_groups = 1024, groups_rows = 4 * group_rows;
 // For tiles of all threads; a row that is too long for it is computed on one.
 constexpr std::size_t most_workspace_bytes = std::size_t{128} << 20;
+
+// Whole panels, groups or tiles.
+std::size_t unit_of(const Plan &plan) {
+    if (plan.panels)
+        return panel_bytes / dtype_size[static_cast<int>(DType::f32)];
+    if (!plan.direct)
+        return plan.tile_rows;
+    if (!has_logarithm(plan.problem.op) || plan.kernel_dtype != DType::f32)
+        return 1;
+    return plan.length <= longest_in_groups  ? groups_rows
+           : plan.length <= longest_in_group ? group_rows
+                                             : 1;
+}
 
 struct Work {
     const Plan &plan;
@@ -38,11 +53,9 @@ Split split(const Plan &plan, int threads) {
     const std::size_t size = plan.rows * plan.length;
     if (threads <= 1 || size < parallel_elements)
         return split;
-    // Whole tiles or panels, and a number that fits a part's.
+    // A number that fits a part's.
     std::size_t rows = std::max(chunk_elements / plan.length, plan.rows / 0x7fffffff + 1);
-    const std::size_t unit = plan.panels   ? panel_bytes / dtype_size[static_cast<int>(DType::f32)]
-                             : plan.direct ? 1
-                                           : plan.tile_rows;
+    const std::size_t unit = unit_of(plan);
     rows = (rows + unit - 1) / unit * unit;
     std::size_t most = std::min(static_cast<std::size_t>(threads), size / elements_per_thread);
     most = std::min(most, (plan.rows + rows - 1) / rows);

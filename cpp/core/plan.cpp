@@ -14,6 +14,8 @@ namespace {
 // columns at a time.
 constexpr std::size_t largest_tile_bytes = 128 * 1024;
 constexpr std::size_t largest_lines_bytes = 16 * 1024;
+// That it is left for a group of rows pays up to such a size, with and without results to convert.
+constexpr std::size_t largest_group_bytes = 40 * 1024, largest_group_bytes_read = 64 * 1024;
 constexpr std::size_t most_tile_rows = 64;
 // Fewer rows side by side are packed, for fear of empty lanes.
 constexpr std::size_t least_panel_rows = 3;
@@ -132,10 +134,12 @@ Plan make_plan(const Problem &given) {
                 panel *
                 std::max<std::size_t>(largest_panel_tile_bytes / (plan.length * panel_bytes), 1);
     }
+    const auto is_larger_than_caches = [&](DType dtype) {
+        return plan.rows * plan.length >= streaming_bytes() / dtype_size[static_cast<int>(dtype)];
+    };
     plan.stream = (plan.direct || (plan.panels && plan.panel_rows == 0)) && !p.fresh &&
-                  p.array[y_stream].data != nullptr &&
-                  plan.rows * plan.length >=
-                      streaming_bytes() / dtype_size[static_cast<int>(plan.kernel_dtype)];
+                  p.array[y_stream].data != nullptr && is_larger_than_caches(plan.kernel_dtype);
+    plan.distant = is_larger_than_caches(p.array[x_stream].dtype);
     plan.release_gil = plan.rows * plan.length >= release_gil_elements;
 
     constexpr std::size_t longest = PTRDIFF_MAX / 64; // so that no size of a tile overflows
@@ -146,7 +150,12 @@ Plan make_plan(const Problem &given) {
             plan.length * dtype_size[static_cast<int>(plan.kernel_dtype)];
         plan.tile_count = 1 + (p.array[other_stream].data != nullptr) + (!same && !plan.lines);
         const std::size_t most = plan.lines ? largest_lines_bytes : largest_tile_bytes;
-        const std::size_t fitting = std::max<std::size_t>(most / row_bytes, 1);
+        std::size_t fitting = std::max<std::size_t>(most / row_bytes, 1);
+        const std::size_t largest_group =
+            p.array[y_stream].data ? largest_group_bytes : largest_group_bytes_read;
+        if (has_logarithm(p.op) && plan.kernel_dtype == DType::f32 &&
+            group_rows * row_bytes <= largest_group)
+            fitting = std::max(fitting, group_rows);
         const std::size_t along = p.outer.back().extent;
         plan.tile_rows =
             std::min(along, plan.length < 16 ? fitting : std::min(fitting, most_tile_rows));

@@ -97,10 +97,17 @@ struct Plan {
     int tile_count = 0; // one for each array that has its own, one for what is converted by itself
     std::size_t workspace_bytes = 0; // for run(): tiles
     bool stream = false;             // the kernel's results go past the caches
+    bool distant = false;            // its arguments come from memory
     bool release_gil = false;        // long enough for another thread to profit
 };
 
 Plan make_plan(const Problem &problem);
+
+// Of whose rows the kernels compute the logarithms for some at a time, if they get as many.
+constexpr bool has_logarithm(Op op) {
+    return op == Op::log_softmax || op == Op::logsumexp || op == Op::cross_entropy ||
+           op == Op::cross_entropy_with_grad;
+}
 
 // Elements from which a call lets other Python threads run: about 10 us of work against 0.05 us for
 // releasing, but up to a switch interval (5 ms) for getting the lock back from a busy thread.

@@ -31,6 +31,7 @@ bool run_words(const Plan &plan, const KernelTable &table, const std::ptrdiff_t 
     Rows batch = batch_of(plan, at, rows, count, {line(x_stream), {}, line(y_stream)});
     batch.scratch = workspace;
     batch.half = p.array[x_stream].dtype == DType::f16;
+    batch.distant = plan.distant;
     const FpEnvironment environment(p.keep_subnormals ? Subnormals::keep : Subnormals::flush);
     kernel(batch);
     return true;

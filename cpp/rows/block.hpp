@@ -35,6 +35,13 @@ template <class V> INLINE V present(V v, Tail tail) {
     return mul(v, load_part<V>(ones.lane, tail.count, T(0)));
 }
 
+// The elements before the first whole cache line; 0 where elements lie across two.
+template <class E> INLINE std::size_t head_of(const E *p, std::size_t n) {
+    const std::size_t misaligned = reinterpret_cast<std::uintptr_t>(p) % 64;
+    const std::size_t head = (64 - misaligned) / sizeof(E);
+    return misaligned == 0 || misaligned % sizeof(E) != 0 ? 0 : head < n ? head : n;
+}
+
 // What is read this far from here is asked for now: the processor's own prefetching ends at each
 // page, and 2 kB are passed sooner than memory answers.
 constexpr std::size_t prefetch_distance_bytes = 8192;

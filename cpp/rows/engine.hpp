@@ -20,6 +20,7 @@ template <class RowOp, class Lies_> struct Row {
     C *kept; // where exponentials are kept: y itself, a row of the first-level cache, scratch
     std::size_t n;
     Scaling<C> scaling;
+    double shallow_span;
     Range<C> range;
     softlane::SOFTLANE_ISA::Beside<Function, Lies> beside;
     const Rows *rows; // and its place among them, for what there is one of for each row
@@ -55,73 +56,133 @@ template <class RowOp, class Lies_> struct Row {
 // `regular` is false where the edge rules of the op decide: NaN, +inf, or nothing but -inf in the
 // row.
 template <class C> struct Stats {
-    bool regular = false;
-    double shift = 0;
-    DoubleDouble sum;
-    C top = 0;
-    C top_exponential = 0; // that of `top`, as it is in the sum
-    Careful<C> careful;    // how x was reduced; of the identity but for its temperature, mostly
+    bool regular; // until settle(): there is a sum
+    bool shallow; // as shallow_span() has it; of ops that want the smallest element
+    double shift;
+    typename Sum<C>::Lanes lanes;
+    DoubleDouble sum; // of the lanes; see settle()
+    C top;
+    C top_exponential;  // that of `top`, as it is in the sum
+    Careful<C> careful; // how x was reduced; of the identity but for its temperature, mostly
+
+    // What follows from the exponentials of the row's n elements. It takes long, and most of it is
+    // waiting: each_row() has it done beside the next row.
+    INLINE void settle(std::size_t n) {
+        if (!regular)
+            return;
+        sum = Sum<C>::total(lanes);
+        // The largest exponential is within [2^-0.51, 2^0.51] * 2^bias: a sum outside of these
+        // bounds, or NaN, is no sum of a row of numbers.
+        const double unit = power_of_two(ExpKernel<C>::bias);
+        const auto count = static_cast<double>(static_cast<std::ptrdiff_t>(n));
+        regular = sum.high >= 0.5 * unit && sum.high <= 2.0 * unit * count;
+    }
 };
 
-// keep(Reduced<>, i, part, x, e) sees each vector of elements and of exponentials as they are made.
-template <Argument> struct Reduced {};
+// The exponentials of a row's whole vectors, as many at a time as a level is given: they are added
+// to the sum, body(i, e) sees them. Returns the number of elements that are done.
+//
+// An exponential takes some 40 cycles from its argument to the sum, and a processor looks no more
+// than a hundred vector operations ahead. Where registers suffice for a pipeline, each turn of the
+// loop therefore reduces the arguments of the next vectors, raises those that were reduced in the
+// last turn, and adds up those that were raised then. That pays from some 128 elements on.
+enum class Loops { pipeline, either, simple }; // those that a level with a pipeline has
+template <Loops loops, class C, class Function, class In, class Body>
+INLINE std::size_t raise(const Function &exp, In row, std::size_t n, Sum<C> &sum, Body body) {
+    using Wide = Vec<C, row_unroll * sum_lanes<C>>;
+    constexpr std::size_t block = Sum<C>::block;
+    const std::size_t whole = n - n % Wide::lanes;
+    std::size_t i = 0;
+    const auto in_blocks = [&](auto turn, auto end_block) INLINE_LAMBDA {
+        do {
+            const std::size_t end = whole - i > block ? i + block : whole;
+            for (; i < end; i += Wide::lanes)
+                turn();
+            end_block();
+            if (i % block == 0 && i < n)
+                sum.flush();
+        } while (i < whole);
+    };
+    constexpr bool has_simple = !row_pipeline || loops != Loops::pipeline;
+    constexpr bool has_pipeline = row_pipeline && loops != Loops::simple;
+    if (has_pipeline && whole >= (has_simple ? 128 : 1)) {
+        auto next = exp.parts(load<Wide>(row));
+        Wide last = broadcast<Wide>(C(0));
+        in_blocks(
+            [&]() INLINE_LAMBDA {
+                const auto now = next;
+                const std::size_t ahead = whole - i > Wide::lanes ? i + Wide::lanes : i;
+                next = exp.parts(load<Wide>(row + ahead));
+                sum += last;
+                last = exp.raised(now);
+                body(i, last);
+            },
+            [&]() INLINE_LAMBDA {
+                sum += last;
+                last = broadcast<Wide>(C(0));
+            });
+    } else if (has_simple && whole > 0) {
+        in_blocks(
+            [&]() INLINE_LAMBDA {
+                const Wide e = exp(load<Wide>(row + i));
+                sum += e;
+                body(i, e);
+            },
+            []() INLINE_LAMBDA {});
+    }
+    return whole;
+}
+
+// Fills in what is known before the sums are added up across the lanes. keep(i, part, e) sees each
+// vector of exponentials as they are made.
 template <Argument argument, bool capped, class In, class C, class Keep, class Others>
-INLINE Stats<C> accumulate(In row, std::size_t n, const Scaling<C> &scaling,
-                           const Careful<C> &careful, double shift, C top, Keep keep,
-                           Others company) {
+INLINE void accumulate(In row, std::size_t n, const Scaling<C> &scaling, const Careful<C> &careful,
+                       double shift, C top, Keep keep, Others company, Stats<C> &stats) {
     using V = Vec<C, sum_lanes<C>>;
-    constexpr int unroll = argument == Argument::careful ? 1 : exp_unroll;
-    using Wide = Vec<C, unroll * V::lanes>;
+    constexpr std::size_t block = Sum<C>::block;
     const Exp<C, argument, capped> exp(scaling, careful, shift, top);
     Sum<C> sum;
-    for (std::size_t begin = 0;;) {
-        const std::size_t end = n - begin > Sum<C>::block ? begin + Sum<C>::block : n;
-        const std::size_t whole = end - (end - begin) % Wide::lanes;
-        auto step = [&](auto zero, std::size_t i, auto part) INLINE_LAMBDA {
-            const auto x = load<decltype(zero)>(row + i, part, -infinity<C>);
-            const auto e = exp(x);
+    std::size_t i = 0;
+    if constexpr (argument != Argument::careful && exp_unroll > 1)
+        i = raise<Loops::pipeline>(exp, row, n, sum, [&](std::size_t k, auto e) INLINE_LAMBDA {
+            keep(k, Whole{}, e);
+            company.step(k);
+        });
+    // Of lanes that hold no element: one that the exponential takes.
+    const C fill = argument == Argument::shallow ? top : -infinity<C>;
+    for (;;) {
+        const std::size_t end = n - i > block ? i + block : n;
+        sweep<V>(i, end, [&](std::size_t k, auto part) INLINE_LAMBDA {
+            const V e = exp(load<V>(row + k, part, fill));
             sum += present(e, part);
-            keep(Reduced<argument>{}, i, part, x, e);
-        };
-        if constexpr (unroll > 1)
-            sweep<Wide>(begin, whole, [&](std::size_t i, auto part) INLINE_LAMBDA {
-                step(Wide{}, i, part);
-                company.step();
-            });
-        sweep<V>(unroll > 1 ? whole : begin, end,
-                 [&](std::size_t i, auto part) INLINE_LAMBDA { step(V{}, i, part); });
+            keep(k, part, e);
+        });
         if (end == n)
             break;
         sum.flush();
-        begin = end;
+        i = end;
     }
     company.finish();
-    Stats<C> stats;
     stats.shift = shift;
     stats.top = top;
     stats.careful = careful;
-    stats.sum = sum.total();
-    // The largest exponential is within [2^-0.51, 2^0.51] * 2^bias: a sum outside of these bounds,
-    // or NaN, is no sum of a row of numbers.
-    const double unit = power_of_two(ExpKernel<C>::bias);
-    stats.regular =
-        stats.sum.high >= 0.5 * unit && stats.sum.high <= 2.0 * unit * static_cast<double>(n);
+    stats.lanes = sum.in_lanes();
+    stats.regular = true;
     if constexpr (capped) {
         C lane[V::lanes];
         store(lane, exp(broadcast<V>(top)));
         stats.top_exponential = lane[0];
     }
-    return stats;
 }
 
 template <bool capped, class In, class C, class Keep>
-__attribute__((noinline)) Stats<C> reduce_careful(In row, std::size_t n, double t, C top, C from,
-                                                  Keep keep) {
+__attribute__((noinline)) void reduce_careful(In row, std::size_t n, double t, C top, C from,
+                                              Keep keep, Stats<C> &stats) {
     const Careful<C> careful = careful_for<C>(t, from);
     const C reduced = (top - careful.origin) * careful.factor * careful.factor;
     const double shift = nearest_integer(reduced * log2_e / careful.temperature);
-    return accumulate<Argument::careful, capped>(row, n, scaling_for(careful.temperature, C()),
-                                                 careful, shift, top, keep, Alone{});
+    accumulate<Argument::careful, capped>(row, n, scaling_for(careful.temperature, C()), careful,
+                                          shift, top, keep, Alone{}, stats);
 }
 
 // Whether the row can be reduced without subtracting its maximum.
@@ -132,38 +193,40 @@ template <class R> INLINE bool is_direct(const R &row) {
 }
 
 template <bool capped, class R, class Keep>
-INLINE Stats<typename R::C> reduce(const R &row, typename R::C top, Keep keep) {
+INLINE void reduce(const R &row, typename R::C top, Keep keep, Stats<typename R::C> &stats) {
     using C = typename R::C;
     const double t = row.scaling.temperature;
     const C from = origin_of(row.range.max, top, t);
     const double size = magnitude(static_cast<double>(from));
     Careful<C> careful;
     careful.temperature = t;
-    // The same bits, one operation less; of logarithms in doubles it is not worth its 20 kB.
+    // The same bits, some operations less; of logarithms in doubles it is not worth its 20 kB.
+    constexpr bool has_min = (R::wanted & wants_min) != 0;
+    const bool shallow =
+        has_min && static_cast<double>(row.range.max - row.range.min) <= row.shallow_span;
+    stats.shallow = shallow;
+    // Of ops that know the range, those whose rows often hold -inf.
+    constexpr bool has_deep = !has_min || (sizeof(C) == 4 && !capped && !R::Lies::converts);
     constexpr bool has_plain = exp_unroll > 1 && (sizeof(C) == 4 || !capped);
     if constexpr (has_plain)
-        if (t == 1 && size <= exp_limit) {
+        if (t == 1 && size <= exp_limit && (shallow || has_deep)) {
             const double shift = nearest_integer(top * log2_e);
-            return accumulate<Argument::plain, capped>(row.x, row.n, row.scaling, careful, shift,
-                                                       top, keep, row.company());
+            if (has_min && shallow)
+                return accumulate<has_min ? Argument::shallow : Argument::plain, capped>(
+                    row.x, row.n, row.scaling, careful, shift, top, keep, row.company(), stats);
+            if constexpr (has_deep)
+                return accumulate<Argument::plain, capped>(row.x, row.n, row.scaling, careful,
+                                                           shift, top, keep, row.company(), stats);
         }
     if (is_moderate<C>(t) && size <= exp_limit * t) {
         const double shift = nearest_integer(top * log2_e / t);
         return accumulate<Argument::scaled, capped>(row.x, row.n, row.scaling, careful, shift, top,
-                                                    keep, row.company());
+                                                    keep, row.company(), stats);
     }
     row.pass();
     if (size < infinity<double>)
-        return reduce_careful<capped>(row.x, row.n, t, top, from, keep);
-    return {};
-}
-
-// Whether no probability of the row is as small as 2^-70 (doubles: 2^-800).
-template <class R> INLINE bool is_shallow(const R &row) {
-    const double depth = // in binades
-        (static_cast<double>(row.range.max) - static_cast<double>(row.range.min)) * log2_e /
-        row.scaling.temperature;
-    return depth <= shallow_binades<typename R::C>(row.n);
+        return reduce_careful<capped>(row.x, row.n, t, top, from, keep, stats);
+    stats.regular = false;
 }
 
 // (a - b) / T, where the temperature is given as for the reduction of a row's elements.
@@ -231,8 +294,9 @@ private:
     alignas(T) unsigned char memory_[count * sizeof(T)];
 };
 
-// One op over a batch of rows. While a row is reduced, the one two further on is looked at and the
-// one two before is written; of long rows, which leave the cache in between, one at a time.
+// One op over a batch of rows. While a row is reduced, the one two further on is looked at, the one
+// before is settled and the one two before is written; of long rows, which leave the cache in
+// between, one at a time.
 constexpr std::size_t kept_gap = 1344;   // a load near a store that is 4096 bytes off waits for it
 constexpr std::size_t kept_bytes = 8192; // exponentials of a row, in the first-level cache
 static_assert(kept_bytes == longest_kept_words * sizeof(float));
@@ -254,13 +318,14 @@ template <class RowOp, class Lies> void each_row_that(const Rows &rows) noexcept
     };
     Scaling<C> current = scaling(*t);
     current.temperature = *t;
+    double span = shallow_span<C>(*t, n);
     const auto x = [&](std::size_t i) {
         const auto at = static_cast<std::ptrdiff_t>(i) * rows.x_row_stride_bytes;
         return Lies::in(static_cast<const char *>(rows.x) + at, rows);
     };
     Ring<R, slots> row;
     Ring<Range<C>, slots> range;
-    Ring<decltype(RowOp::reduction(row[0])), slots> stats;
+    Ring<typename RowOp::template Stats<C>, slots> stats;
     for (std::size_t i = 0; i < ahead && i < rows.count; ++i)
         range[i] = row_range<RowOp::wanted, C>(x(i), n);
     const char *other = static_cast<const char *>(rows.other);
@@ -269,16 +334,19 @@ template <class RowOp, class Lies> void each_row_that(const Rows &rows) noexcept
         const std::size_t done = i - distance; // of the row that is written; may not be one yet
         const bool has_done = RowOp::writes && done < rows.count;
         Beside<typename R::Function, Lies> beside;
+        beside.asks = rows.distant;
         if (i < rows.count) {
             if (*t != current.temperature) {
                 current = scaling(*t);
                 current.temperature = *t;
+                span = shallow_span<C>(*t, n);
             }
             if (i + ahead < rows.count) {
                 beside.next = x(i + ahead);
                 beside.range = &range[i + ahead];
             } else if (exp_unroll > 1 && n > longest_cached) {
                 beside.next = x(i); // for what is read to be asked for
+                beside.asks = true;
             }
             if (distance && has_done)
                 RowOp::plan(row[done], stats[done], beside);
@@ -293,18 +361,25 @@ template <class RowOp, class Lies> void each_row_that(const Rows &rows) noexcept
                     exponentials = result;
                 beside.stream = rows.stream && beside.from != beside.to;
             }
-            const R now{x(i),     reinterpret_cast<const C *>(other),
-                        result,   exponentials,
-                        n,        current,
-                        range[i], beside,
-                        &rows,    static_cast<std::ptrdiff_t>(i)};
-            const auto found = RowOp::reduction(now);
-            row[i] = now;
-            stats[i] = found;
+            R &now = row[i];
+            now.x = x(i);
+            now.other = reinterpret_cast<const C *>(other);
+            now.y = result;
+            now.kept = exponentials;
+            now.n = n;
+            now.scaling = current;
+            now.shallow_span = span;
+            now.range = range[i];
+            now.beside = beside;
+            now.rows = &rows;
+            now.index = static_cast<std::ptrdiff_t>(i);
+            RowOp::reduction(now, stats[i]);
             other += rows.other_row_stride_bytes;
             y += rows.y_row_stride_bytes;
             t += rows.temperature_stride;
         }
+        if (const std::size_t passed = distance ? i - 1 : i; passed < rows.count)
+            RowOp::settle(row[passed], stats[passed]);
         if (has_done)
             RowOp::write(row[done], stats[done], static_cast<bool>(beside.to));
     }

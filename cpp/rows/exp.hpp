@@ -50,8 +50,9 @@ template <> struct ExpKernel<double> {
 constexpr double log2_e = 0x1.71547652b82fep+0;
 constexpr double ln_2 = 0x1.62e42fefa39efp-1;
 
-// T = 1; any moderate T; that and an origin to be subtracted first; see above
-enum class Argument { plain, scaled, far, careful };
+// T = 1, and nothing of the row is far below its top; T = 1; any moderate T; that and an origin to
+// be subtracted first; see above
+enum class Argument { shallow, plain, scaled, far, careful };
 
 INLINE double nearest_integer(double v) { return (v + 0x1.8p52) - 0x1.8p52; }
 INLINE double magnitude(double v) { return v < 0 ? -v : v; }
@@ -162,7 +163,12 @@ template <class C, Argument argument, bool capped = false, class L = C> struct E
     INLINE Exp(const Scaling<C> &s, L row_origin, L row_offset, L row_lowest, L row_top)
         : scaling(s), origin(row_origin), offset(row_offset), lowest(row_lowest), top(row_top) {}
 
-    template <class V> EXP_INLINE V operator()(V x) const {
+    // In two halves, for what is between them: n, where the table is indexed and the exponent is
+    // taken from, and r.
+    template <class V> struct Parts {
+        V z, r;
+    };
+    template <class V> INLINE Parts<V> parts(V x) const {
         if constexpr (capped)
             x = min(in_lanes<V>(top), x); // in this order, here and below, NaN stays
         if constexpr (argument == Argument::far) {
@@ -171,20 +177,26 @@ template <class C, Argument argument, bool capped = false, class L = C> struct E
             x = sub(x, in_lanes<V>(origin));
             x = mul(mul(x, broadcast<V>(factor)), broadcast<V>(factor));
         }
-        x = max(in_lanes<V>(lowest), x);
+        if constexpr (argument != Argument::shallow)
+            x = max(in_lanes<V>(lowest), x);
         const V z = mul_add(x, broadcast<V>(scaling.steps_per_unit), in_lanes<V>(offset));
         V r = sub_product(x, sub(z, in_lanes<V>(offset)), broadcast<V>(scaling.step_hi),
                           broadcast<V>(scaling.step_lo));
-        if constexpr (argument != Argument::plain)
+        if constexpr (argument != Argument::shallow && argument != Argument::plain)
             r = mul(r, broadcast<V>(scaling.inverse));
+        return {z, r};
+    }
+    template <class V> INLINE V raised(Parts<V> x) const {
+        const V r = x.r;
         V q = broadcast<V>(Constants::coefficient[Constants::degree - 2]);
 #pragma GCC unroll 8
         for (int i = Constants::degree - 3; i >= 0; --i)
             q = mul_add(q, r, broadcast<V>(Constants::coefficient[i]));
         const V p = mul_add(mul(r, r), q, r);
-        const V s = add_to_exponent(lookup(table, z), z);
+        const V s = add_to_exponent(lookup(table, x.z), x.z);
         return mul_add(s, p, s);
     }
+    template <class V> EXP_INLINE V operator()(V x) const { return raised(parts(x)); }
 };
 
 } // namespace

@@ -13,7 +13,7 @@ struct CrossEntropyWithGradPanel {
     static constexpr int wanted = wants_min | wants_second;
     template <class C> static constexpr bool has_results = false;
     template <class C> static constexpr bool turns_short_rows = false;
-    static constexpr std::size_t longest_grouped_row = 512;
+    static constexpr std::size_t longest_grouped_row = longest_gradient_in_group;
 
     template <class C> static INLINE bool serves(const Rows &rows) {
         return *rows.temperature == 1 && rows.labels && !rows.extra && !rows.loss->weight &&
@@ -45,7 +45,7 @@ struct CrossEntropyWithGradPanel {
         LogPanel::logarithms(rows, 0);
         double own[V::lanes]; // the label's exponential
         for (int r = 0; r < V::lanes; ++r) {
-            const C e = rows.label[r] < 0 ? C(0) : sums.kept[r][rows.label[r]];
+            const C e = rows.label[r] < 0 ? C(0) : sums.kept(r)[rows.label[r]];
             own[r] = static_cast<double>(e > CrossEntropyWithGrad::least_kept<C> ? e : C(0));
         }
         const D zero = broadcast<D>(0), one = broadcast<D>(1), share = load<D>(rows.share);
@@ -61,9 +61,8 @@ struct CrossEntropyWithGradPanel {
         store(rows.gradient, mul(sub(zero, rest), share));
         store_limbs(load<D>(rows.factor), rows.hi, rows.lo);
         // Products::normal, as for a single row, or of no account
-        const D depth =
-            times(sub(to_doubles(load<V>(rows.max)), to_doubles(load<V>(rows.min))), log2_e);
-        const D shallow = choose(depth, broadcast<D>(shallow_binades<C>(sums.n)), one, zero);
+        const D span = to_doubles(sub(load<V>(rows.max), load<V>(rows.min)));
+        const D shallow = choose(span, broadcast<D>(shallow_span<C>(1, sums.n)), one, zero);
         const D normal =
             choose(share, zero, one, choose(broadcast<D>(0x1p-100), factor, shallow, zero));
         store(rows.normal, from_doubles<V>(normal));

@@ -10,16 +10,18 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-template <class C> struct GradientStats {
-    bool ignored = false, regular = false;
-    bool far = false; // terms may leave the type
-    std::ptrdiff_t label = -1;
+template <class C> struct GradientStats : Stats<C> {
+    bool ignored;
+    bool others;    // the label is at the maximum: `top` is the second largest
+    bool confident; // `excess` is from a pass of its own
+    bool far;       // terms may leave the type
+    Loss<C> loss;
+    Excess<C> excess;
     // Each to be multiplied by 2^-lift:
-    Real<C> factor = 0.0;          // of the exponentials
-    double target = 0;             // the gradient of the label's class
-    double unit = 0, unit_low = 0; // 1 / (T divisor)
-    int lift = 0, target_lift = 0, unit_lift = 0;
-    double largest = 0; // of ClassWeights
+    Real<C> factor;        // of the exponentials
+    double target;         // the gradient of the label's class
+    double unit, unit_low; // 1 / (T divisor)
+    int lift, target_lift, unit_lift;
 };
 
 struct CrossEntropyWithGrad {
@@ -27,49 +29,52 @@ struct CrossEntropyWithGrad {
     static constexpr bool writes = true, keeps = true;
     template <class C> using Function = Factor<C, Products::normal>;
 
-    template <class R> static INLINE auto reduction(const R &row) {
+    template <class C> using Stats = GradientStats<C>;
+
+    template <class R>
+    static INLINE void reduction(const R &row, GradientStats<typename R::C> &stats) {
         using C = typename R::C;
-        GradientStats<C> stats;
-        const Loss<R> loss(row); // reads x, which the exponentials may overwrite
-        stats.label = loss.label;
-        stats.ignored = loss.ignored;
-        if (loss.ignored) {
-            loss.store(0);
-            row.pass();
-            return stats;
-        }
+        stats.ignored = is_ignored(row);
+        if (stats.ignored)
+            return row.pass();
+        const Loss<C> &loss = stats.loss = Loss<C>(row); // before exponentials overwrite x
         // Without a second number, or with +inf, there is no excess.
         const bool alone = row.range.second == -infinity<C> || !(row.range.max < infinity<C>);
         // A label at the maximum needs the sum of the others to all digits, and not its own
         // exponential. Otherwise the maximum must be among the exponentials; then a loss whose
         // weights may lie on it gets its digits from a pass of its own.
-        const bool others =
+        stats.others =
             loss.label >= 0 && loss.target == static_cast<double>(row.range.max) && !alone;
-        Excess<C> excess;
-        const bool confident = loss.spread && !others && !alone &&
-                               high(loss.distance(static_cast<double>(row.range.second))) > 3;
-        if (confident) {
+        stats.confident = loss.spread && !stats.others && !alone &&
+                          high(loss.distance(row, static_cast<double>(row.range.second))) > 3;
+        if (stats.confident) {
             Row<LogResults, Plainly<C>> apart{};
             apart.x = row.x;
             apart.n = row.n;
             apart.scaling = row.scaling;
             apart.range = row.range;
-            excess = log_reduce(apart).excess;
+            LogStats<C> log;
+            log_reduce(apart, log);
+            log_settle(apart, log);
+            stats.excess = log.excess;
         }
-        const Stats<C> sum =
-            reduce<true>(row, others ? row.range.second : row.range.max, keep_in(row.kept));
-        stats.regular = sum.regular;
-        if (!sum.regular) {
-            loss.store(not_a_number<double>);
-            return stats;
-        }
-        if (!confident)
-            excess = SOFTLANE_ISA::excess(row, sum);
-        loss.store(excess);
-        differentiate(row, loss, sum, excess, others, stats);
+        reduce<true>(row, stats.others ? row.range.second : row.range.max, keep_in(row.kept),
+                     stats);
+    }
+    template <class R>
+    static INLINE void settle(const R &row, GradientStats<typename R::C> &stats) {
+        using C = typename R::C;
+        if (stats.ignored)
+            return Loss<C>::store(row, 0);
+        stats.settle(row.n);
+        if (!stats.regular)
+            return Loss<C>::store(row, not_a_number<double>);
+        if (!stats.confident)
+            stats.excess = excess(row, stats);
+        stats.loss.store(row, stats.excess);
+        differentiate(row, stats);
         // Weights or probabilities that are not numbers.
         stats.regular = high(stats.factor) - high(stats.factor) == 0;
-        return stats;
     }
 
     template <class R>
@@ -99,8 +104,8 @@ struct CrossEntropyWithGrad {
             write_products<Products::lowered>(row, stats);
         else if (!written)
             rewrite(row.kept, row.y, row.n, Function<C>(stats.factor));
-        if (stats.label >= 0)
-            store_one(row.y + stats.label, stats.target, stats.target_lift);
+        if (stats.loss.label >= 0)
+            store_one(row.y + stats.loss.label, stats.target, stats.target_lift);
     }
 
     // Exponentials of what was below the range, -inf among it, are not quite 0, but at most this.
@@ -125,42 +130,40 @@ private:
         const bool huge = binade(stats.unit) - stats.unit_lift >= (is_float ? 26 : 55);
         if (is_spread(row) || options.weight || options.z_loss != 0 || huge)
             return Products::direct;
-        return stats.lift == 0 && is_shallow(row) &&
+        return stats.lift == 0 && stats.shallow &&
                        high(stats.factor) >= (is_float ? 0x1p-100 : 0x1p-900)
                    ? Products::normal
                    : Products::lowered;
     }
     template <class R>
-    static INLINE void differentiate(const R &row, const Loss<R> &loss,
-                                     const Stats<typename R::C> &sum,
-                                     const Excess<typename R::C> &excess, bool others,
-                                     GradientStats<typename R::C> &stats) {
+    static INLINE void differentiate(const R &row, GradientStats<typename R::C> &stats) {
         using C = typename R::C;
-        const LossOptions &options = loss.options;
-        const Real<C> total = real<C>(sum.sum);
+        const LossOptions &options = *row.rows->loss;
+        const Loss<C> &loss = stats.loss;
+        const Excess<C> &excess = stats.excess;
+        const Real<C> total = real<C>(stats.sum);
         // 1 / (T divisor), where each of the two may be any number.
         const Apart t = far_apart(row.scaling.temperature), d = far_apart(options.divisor);
         const Real<C> over = reciprocal(
             Real<C>(t.mantissa) * real<C>({d.mantissa, moved(options.divisor_low, -d.exponent)}));
         stats.unit = high(over);
         stats.unit_low = low(over);
-        stats.largest = loss.sums.largest;
         stats.unit_lift = t.exponent + d.exponent;
         Real<C> z = 0.0; // the z-loss' share of V
         if (options.z_loss != 0)
-            z = Real<C>(options.z_loss) * loss.log_sum(excess) *
+            z = Real<C>(options.z_loss) * loss.log_sum(row, excess) *
                 (real<C>({options.divisor, options.divisor_low}) / Real<C>(options.z_divisor)) *
                 Real<C>(2); // last: twice the coefficient alone may overflow
         const Real<C> v = loss.weight + loss.sums.weight + z;
         Real<C> p = 0.0, rest = 0.0; // of the label, of the others
         stats.lift = stats.target_lift = stats.unit_lift;
-        if (others) {
+        if (stats.others) {
             stats.lift = stats.target_lift += excess.lift;
             const Real<C> one_and_odds = excess.lift ? Real<C>(1.0) : Real<C>(1.0) + excess.odds;
             p = reciprocal(one_and_odds);
             rest = excess.odds * p; // lifted
             stats.factor =
-                rest * reciprocal(total - Real<C>(static_cast<double>(sum.top_exponential)));
+                rest * reciprocal(total - Real<C>(static_cast<double>(stats.top_exponential)));
         } else {
             stats.factor = reciprocal(total);
             if (loss.label >= 0) {
@@ -172,7 +175,7 @@ private:
         }
         // V apart from its exponent, which may be as small as a weight is.
         const double size = magnitude(high(v));
-        const double most = size > stats.largest ? size : stats.largest;
+        const double most = size > stats.loss.sums.largest ? size : stats.loss.sums.largest;
         stats.far = stats.unit_lift != 0 ||
                     !(most * magnitude(stats.unit) < (sizeof(C) == 4 ? 0x1p126 : 0x1p1000));
         stats.factor = stats.factor * apart_from(v, stats.lift) * over;
@@ -222,7 +225,7 @@ private:
         using C = typename R::C;
         using V = Vec<C, sum_lanes<C>>;
         // No v_c leaves the type before it is subtracted.
-        const double size = stats.largest * magnitude(stats.unit);
+        const double size = stats.loss.sums.largest * magnitude(stats.unit);
         const int most =
             size > 0 ? (sizeof(C) == 4 ? 120 : 1000) - binade(size) + stats.unit_lift : 1000;
         const Factor<C, Products::direct> product(stats.factor, stats.lift, most);

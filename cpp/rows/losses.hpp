@@ -97,30 +97,29 @@ INLINE double label_loss(double weight, double distance, double log) {
     return plain != plain ? not_a_number<double> : plain;
 }
 
+template <class R> INLINE bool is_ignored(const R &row) {
+    return row.rows->labels && row.label() < 0;
+}
+
 // The loss of one row.
-template <class R> struct Loss {
-    using C = typename R::C;
-    const R &row;
-    const LossOptions &options;
+template <class C> struct Loss {
     std::ptrdiff_t label = -1; // -1: probabilities
-    bool ignored = false;
-    bool spread = false;  // over all classes: probabilities or smoothing
-    double target = 0;    // x of the label
-    Real<C> weight = 0.0; // of the label alone, w_t (1 - s)
-    double max = 0;       // for log_sum()
+    bool spread = false;       // over all classes: probabilities or smoothing
+    double target = 0;         // x of the label
+    Real<C> weight = 0.0;      // of the label alone, w_t (1 - s)
+    double max = 0;            // for log_sum()
     Scored<C> sums;
     Careful<C> by;      // T
     double of_sums = 1; // what is left of T to divide sums.distance by
 
-    INLINE explicit Loss(const R &r) : row(r), options(*r.rows->loss) {
+    INLINE Loss() {}
+    template <class R> INLINE explicit Loss(const R &row) {
+        const LossOptions &options = *row.rows->loss;
         by.temperature = row.scaling.temperature;
         if (options.z_loss != 0 || row.extra())
             max = row_max(row.range.max, row.x, row.n);
         if (row.rows->labels) {
             label = row.label();
-            ignored = label < 0;
-            if (ignored)
-                return;
             target = load_one(row.x + label);
             weight = Real<C>(options.weight ? options.weight[label] : 1) *
                      (Real<C>(1) - Real<C>(options.smoothing));
@@ -136,21 +135,23 @@ template <class R> struct Loss {
             sums = scored<C>(row.x, row.other, options, row.n, row.range.max, exponent);
         }
     }
-    INLINE Real<C> distance(double x) const { // (max - x) / T
+    template <class R> INLINE Real<C> distance(const R &row, double x) const { // (max - x) / T
         return quotient<C>(static_cast<double>(row.range.max), x, by);
     }
-    INLINE Real<C> log_sum(const Excess<C> &excess) const { return log_sum_exp(row, excess, max); }
-    INLINE void store(const Excess<C> &excess) const {
+    template <class R> INLINE Real<C> log_sum(const R &row, const Excess<C> &excess) const {
+        return log_sum_exp(row, excess, max);
+    }
+    template <class R> INLINE void store(const R &row, const Excess<C> &excess) const {
         const Real<C> log = excess.lift ? Real<C>(0.0) : excess.log;
         Real<C> loss = 0.0;
         if (high(weight) != 0)
-            loss = weight * (distance(target) + log);
+            loss = weight * (distance(row, target) + log);
         if (spread) {
             const double d = high(sums.distance);
             loss = loss + (d - d == 0 ? sums.distance / Real<C>(of_sums) : Real<C>(d)) +
                    sums.weight * log;
         }
-        const double near = high(loss), far = near - near == 0 ? near : plain();
+        const double near = high(loss), far = near - near == 0 ? near : plain(row);
         if (far != far)
             *row.result() = not_a_number<double>;
         else if (excess.lift && far == 0)
@@ -159,11 +160,11 @@ template <class R> struct Loss {
         else
             *row.result() = far;
         if (double *extra = row.extra()) {
-            const double lse = high(log_sum(excess));
-            *extra = options.z_loss * lse * lse;
+            const double lse = high(log_sum(row, excess));
+            *extra = row.rows->loss->z_loss * lse * lse;
         }
     }
-    INLINE void store(double value) const {
+    template <class R> static INLINE void store(const R &row, double value) {
         *row.result() = value;
         if (double *extra = row.extra())
             *extra = value;
@@ -171,8 +172,8 @@ template <class R> struct Loss {
 
 private:
     // For a loss that is not finite, without the pairs' error terms.
-    INLINE double plain() const {
-        double loss = high(weight) != 0 ? high(weight) * high(distance(target)) : 0;
+    template <class R> INLINE double plain(const R &row) const {
+        double loss = high(weight) != 0 ? high(weight) * high(distance(row, target)) : 0;
         if (spread)
             loss += high(sums.distance) / of_sums;
         return loss;
@@ -188,28 +189,28 @@ struct LogResults {
         using Scalar = C;
         template <class V> INLINE V operator()(V v) const { return v; }
     };
-    struct Nothing {};
+    template <class C> using Stats = LogStats<C>;
 
-    template <class R> static INLINE Nothing reduction(const R &row) {
-        if (!row.rows->loss) {
-            store_log_sum_exp(row, log_reduce(row));
-            return {};
-        }
-        const Loss<R> loss(row);
-        if (loss.ignored) {
-            loss.store(0);
+    template <class R> static INLINE void reduction(const R &row, LogStats<typename R::C> &stats) {
+        if (is_ignored(row))
             row.pass();
-            return {};
-        }
-        const LogStats<typename R::C> stats = log_reduce(row);
-        if (stats.regular)
-            loss.store(stats.excess);
         else
-            loss.store(not_a_number<double>);
-        return {};
+            log_reduce(row, stats);
     }
-    template <class R, class B> static INLINE void plan(const R &, Nothing, B &) {}
-    template <class R> static INLINE void write(const R &, Nothing, bool) {}
+    template <class R> static INLINE void settle(const R &row, LogStats<typename R::C> &stats) {
+        using C = typename R::C;
+        if (is_ignored(row))
+            return Loss<C>::store(row, 0);
+        log_settle(row, stats);
+        if (!row.rows->loss)
+            return store_log_sum_exp(row, stats);
+        if (stats.regular)
+            Loss<C>(row).store(row, stats.excess);
+        else
+            Loss<C>::store(row, not_a_number<double>);
+    }
+    template <class R, class S, class B> static INLINE void plan(const R &, const S &, B &) {}
+    template <class R, class S> static INLINE void write(const R &, const S &, bool) {}
 };
 
 } // namespace

@@ -1,5 +1,6 @@
-// The operations: reduction() says what is kept of a row while its exponentials pass, write() what
-// becomes of the row. Here those that have the row alone; rows/losses.hpp, rows/backward.hpp.
+// The operations: reduction() says what is kept of a row while its exponentials pass, settle() what
+// follows from them, write() what becomes of the row. Here those that have the row alone;
+// rows/losses.hpp, rows/backward.hpp.
 #pragma once
 #include "rows/engine.hpp"
 
@@ -8,7 +9,7 @@ namespace {
 
 // Exponentials are kept for the row to be written from; null: they are not.
 template <class C> INLINE auto keep_in(C *kept) {
-    return [=](auto, std::size_t i, auto part, auto, auto e) INLINE_LAMBDA {
+    return [=](std::size_t i, auto part, auto e) INLINE_LAMBDA {
         if (kept)
             store(kept + i, e, part);
     };
@@ -24,15 +25,20 @@ struct Softmax {
     static constexpr bool writes = true, keeps = true;
     template <class C> using Function = Factor<C, Products::normal>;
 
-    template <class R> static INLINE auto reduction(const R &row) {
-        return reduce<false>(row, row.range.max, keep_in(again(row) ? nullptr : row.kept));
+    template <class C> using Stats = softlane::SOFTLANE_ISA::Stats<C>;
+
+    template <class R> static INLINE void reduction(const R &row, Stats<typename R::C> &stats) {
+        reduce<false>(row, row.range.max, keep_in(again(row) ? nullptr : row.kept), stats);
+    }
+    template <class R> static INLINE void settle(const R &row, Stats<typename R::C> &stats) {
+        stats.settle(row.n);
     }
     // `beside` is to write the row, if it is as most are.
     template <class R>
     static INLINE void plan(const R &row, const Stats<typename R::C> &stats,
                             Beside<typename R::Function, typename R::Lies> &beside) {
         using C = typename R::C;
-        if (!stats.regular || !is_shallow(row) || again(row))
+        if (!stats.regular || !stats.shallow || again(row))
             return;
         beside.from = row.kept;
         beside.to = row.y;
@@ -48,10 +54,8 @@ struct Softmax {
         const Real<C> factor = reciprocal(real<C>(stats.sum));
         if constexpr (!R::Lies::converts)
             if (again(row))
-                return row.scaling.temperature == 1
-                           ? write_again<Argument::plain>(row, stats, factor)
-                           : write_again<Argument::scaled>(row, stats, factor);
-        if (is_shallow(row))
+                return write_again(row, stats, factor);
+        if (stats.shallow)
             rewrite(row.kept, row.y, row.n, Function<C>(factor));
         else
             rewrite(row.kept, row.y, row.n, Factor<C, Products::lowered>(factor));
@@ -80,32 +84,34 @@ private:
         const Exp<C, argument> exp(row.scaling, stats.careful, stats.shift);
         const Beside<Function, typename R::Lies> beside{
             // looked at to be asked for
-            row.x, nullptr, row.x, row.y, true, {exp, Factor<C, products>(factor)}};
+            row.x, nullptr, row.x, row.y, true, true, {exp, Factor<C, products>(factor)}};
         Company<0, Function, typename R::Lies>(beside, row.n).run();
     }
-    template <Argument argument, class R>
+    template <class R>
     static INLINE void write_again(const R &row, const Stats<typename R::C> &stats,
                                    Real<typename R::C> factor) {
-        if (is_shallow(row))
-            write_again<argument, Products::normal>(row, stats, factor);
+        if (!stats.shallow)
+            write_again<Argument::scaled, Products::lowered>(row, stats, factor);
+        else if (row.scaling.temperature == 1)
+            write_again<Argument::shallow, Products::normal>(row, stats, factor);
         else
-            write_again<argument, Products::lowered>(row, stats, factor);
+            write_again<Argument::scaled, Products::normal>(row, stats, factor);
     }
 };
 
 // Of a row, for everything that takes its logarithm.
-template <class C> struct LogStats {
-    bool regular = false;
+template <class C> struct LogStats : Stats<C> {
     Excess<C> excess;
 };
-template <class R> __attribute__((noinline)) LogStats<typename R::C> log_reduce(const R &row) {
+template <class R>
+__attribute__((noinline)) void log_reduce(const R &row, Stats<typename R::C> &stats) {
     using C = typename R::C;
     const bool has_second = row.range.second > -infinity<C> && row.range.max < infinity<C>;
-    const Stats<C> stats =
-        reduce<true>(row, has_second ? row.range.second : row.range.max, KeepNothing{});
-    if (!stats.regular)
-        return {};
-    return {true, excess(row, stats)};
+    reduce<true>(row, has_second ? row.range.second : row.range.max, KeepNothing{}, stats);
+}
+template <class R> INLINE void log_settle(const R &row, LogStats<typename R::C> &stats) {
+    stats.settle(row.n);
+    stats.excess = stats.regular ? excess(row, stats) : Excess<typename R::C>();
 }
 
 // x -> (x - max) / T - log, where T = 1 or by three factors: the first keeps the difference finite,
@@ -142,7 +148,14 @@ struct LogSoftmax {
     static constexpr bool writes = true, keeps = false;
     template <class C> using Function = LogOf<C, false>;
 
-    template <class R> static INLINE auto reduction(const R &row) { return log_reduce(row); }
+    template <class C> using Stats = LogStats<C>;
+
+    template <class R> static INLINE void reduction(const R &row, LogStats<typename R::C> &stats) {
+        log_reduce(row, stats);
+    }
+    template <class R> static INLINE void settle(const R &row, LogStats<typename R::C> &stats) {
+        log_settle(row, stats);
+    }
     template <class R>
     static INLINE void plan(const R &row, const LogStats<typename R::C> &stats,
                             Beside<typename R::Function, typename R::Lies> &beside) {

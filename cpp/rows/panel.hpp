@@ -26,7 +26,7 @@ template <class C, int lanes> struct PanelScalars {
     alignas(64) double factor[lanes]; // of the exponentials
     alignas(64) C normal[lanes];      // 1 where Products::normal writes a single row, or 0
     alignas(64) C irregular[lanes];   // 0, or 1 where the edge rules of the op decide
-    bool shallow;                     // as is_shallow() has it, all rows are
+    bool shallow;                     // as shallow_span() has it, all rows are
 };
 template <class Scalars> INLINE bool is_irregular(const Scalars &rows, int r) {
     return rows.sum_high[r] != rows.sum_high[r];
@@ -55,9 +55,9 @@ template <int wanted, class P> INLINE double settle_ranges(const P &panel, Scala
     using V = typename P::V;
     const V zero = broadcast<V>(C(0)), largest = load<V>(rows.max);
     if constexpr ((wanted & wants_min) != 0) { // infinite rows are irregular
-        const double spread =
+        const double span =
             static_cast<double>(reduce_max(max(sub(largest, load<V>(rows.min)), zero)));
-        rows.shallow = spread * log2_e / panel.scaling.temperature <= shallow_binades<C>(panel.n);
+        rows.shallow = span <= shallow_span<C>(panel.scaling.temperature, panel.n);
     }
     return static_cast<double>(reduce_max(max(largest, sub(zero, load<V>(rows.top)))));
 }

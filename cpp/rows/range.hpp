@@ -57,10 +57,15 @@ template <class C> INLINE C origin_of(C max, C top, double t) {
     return static_cast<double>(max) - static_cast<double>(top) <= farthest_top * t ? max : top;
 }
 
+template <class C>
+constexpr C greatest = sizeof(C) == 4 ? C(0x1.fffffep127) : C(0x1.fffffffffffffp1023);
+
 // A row of n elements is shallow if they span no more than this: no probability is then as small as
-// 2^-70 (doubles: 2^-800).
-template <class C> INLINE int shallow_binades(std::size_t n) {
-    return (sizeof(C) == 4 ? 70 : 800) - binade(static_cast<double>(n)) - 1;
+// 2^-70 (doubles: 2^-800). Finite: a row with -inf is never shallow.
+template <class C> INLINE double shallow_span(double t, std::size_t n) {
+    const int binades = (sizeof(C) == 4 ? 70 : 800) - binade(static_cast<double>(n)) - 1;
+    const double span = t * ln_2 * binades;
+    return span < greatest<double> ? span : greatest<double>;
 }
 
 // NaN is passed over, so an all-NaN row gives -inf and +inf.
@@ -68,8 +73,8 @@ template <int wanted, class C, class In> INLINE Range<C> row_range(In x, std::si
     using V = Vec<C, 4 * sum_lanes<C>>; // four at a time: max has a latency of four cycles
     using W = Vec<C, sum_lanes<C>>;
     Extremes<wanted, V> wide;
-    const std::size_t whole = n - n % V::lanes;
-    sweep<V>(0, whole, [&](std::size_t i, auto part) INLINE_LAMBDA {
+    const std::size_t head = head_of(x, n), whole = n - (n - head) % V::lanes;
+    sweep<V>(head, whole, [&](std::size_t i, auto part) INLINE_LAMBDA {
         const V v = load<V>(x + i, part, 0);
         if (n > longest_cached) {
 #pragma GCC unroll 4
@@ -79,9 +84,12 @@ template <int wanted, class C, class In> INLINE Range<C> row_range(In x, std::si
         wide.add(v, v);
     });
     Extremes<wanted, W> one = folded(folded(wide));
-    sweep<W>(whole, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+    const auto add = [&](std::size_t i, auto part) INLINE_LAMBDA {
         one.add(load<W>(x + i, part, -infinity<C>), load<W>(x + i, part, infinity<C>));
-    });
+    };
+    if (head > 0)
+        add(0, Tail{head});
+    sweep<W>(whole, n, add);
     return range_of(one);
 }
 

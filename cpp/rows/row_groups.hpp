@@ -6,14 +6,18 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
+// From one row's exponentials to the next one's, in elements.
+template <class C> constexpr std::size_t kept_pitch(std::size_t length) {
+    constexpr std::size_t lanes = sum_lanes<C>;
+    return (length + lanes - 1) / lanes * lanes + lanes;
+}
+
 template <class Op, class C> class RowGroups {
     using N = Vec<C, native_lanes<C>>;
     using D = Vec<double, native_lanes<double>>;
     using V = Vec<C, sum_lanes<C>>;
     using UsualRow = decltype(Op::template usual_row<V>(PanelScalars<C, N::lanes>(), 0));
     static constexpr int block = 16 / sizeof(C); // columns that are turned at a time
-
-    static_assert(Op::longest_grouped_row <= Sum<C>::block, "sums are not flushed");
 
 public:
     static constexpr int group = N::lanes; // rows
@@ -42,8 +46,11 @@ private:
         // max, second, min, as far as they are wanted, of each row, still a register wide
         alignas(64) C extreme[wants(wants_min) ? least + 1 : 2][group][N::lanes];
         alignas(64) double high[group][D::lanes], low[sizeof(C) == 4 ? 1 : group][D::lanes];
-        // A row's exponentials; a load waits for a store that is a multiple of 4096 bytes off.
-        alignas(64) C kept[Op::keeps ? group : 1][Op::longest_grouped_row + 64 / sizeof(C)];
+        C *exponentials; // of the rows, one after the other
+
+        INLINE C *kept(int r) const {
+            return exponentials + static_cast<std::size_t>(r) * kept_pitch<C>(n);
+        }
 
         // The sums of all rows, as LaneSums has it of a panel.
         INLINE Reals<N> total(int) const {
@@ -77,6 +84,10 @@ private:
 
     template <bool writes> __attribute__((noinline)) void walk() const {
         Group groups[2];
+        // A group's take the place of the last one's, each as soon as that is written.
+        alignas(64) C exponentials[Op::keeps ? group * kept_pitch<C>(Op::longest_grouped_row) : 1];
+        for (Group &each : groups)
+            each.exponentials = exponentials;
         const std::size_t count = count_ / group;
         look(groups[0], 0);
         for (std::size_t i = 0;; ++i) {
@@ -167,19 +178,24 @@ private:
         Place<C> last_place;
         Extremes<Op::wanted, V> extremes{};
         UsualRow function{};
+        const C *from = nullptr;
+        C *to = nullptr;
         int r = 0;
 
         INLINE void begin(int row) {
             r = row;
             extremes = {};
-            if (writes && last)
+            if (writes && last) {
                 function = Op::template usual_row<V>(last->rows, r);
+                from = source(*last, last_place, r);
+                to = last_place.y(r, 0);
+            }
         }
         template <class Part> INLINE void step(std::size_t i, Part part) {
             if (next)
                 add_to(extremes, next_place.x(r, 0) + i, part);
             if (writes && last)
-                write_part(*last, last_place, r, function, i, part);
+                write_part(from + i, to + i, function, part);
         }
         INLINE void end() {
             if (next)
@@ -188,40 +204,47 @@ private:
     };
     template <Argument argument, class Others>
     INLINE void sum_up(Group &to, std::size_t first, Others &company) const {
-        using Wide = Vec<C, panel_lanes<C>>;
         const Place<C> at = place(first);
-        if (argument != Argument::plain)
+        if (argument == Argument::far)
             prepare<argument, C>(scaling_.temperature, to.rows, 0);
+        // For softmax' rows, of no more than a kilobyte, the processor's own prefetching does.
+        const bool distant = Op::longest_grouped_row > 256 && rows_.distant && company.next;
         if constexpr (Op::capped) {
             const N top = load<N>(to.rows.top);
             const Exp<C, argument, true, N> exp(
-                scaling_, argument == Argument::plain ? N() : load<N>(to.rows.origin),
+                scaling_, argument == Argument::far ? load<N>(to.rows.origin) : N(),
                 load<N>(to.rows.offset), load<N>(to.rows.lowest), top);
             store(to.rows.top_exponential, exp(top));
         }
         for (int r = 0; r < group; ++r) {
             const C *from = at.x(r, 0);
             const Exp<C, argument, Op::capped> exp(
-                scaling_, argument == Argument::plain ? C(0) : to.rows.origin[r], to.rows.offset[r],
+                scaling_, argument == Argument::far ? to.rows.origin[r] : C(0), to.rows.offset[r],
                 to.rows.lowest[r], Op::capped ? to.rows.top[r] : C(0));
             Sum<C> sum;
             company.begin(r);
-            auto step = [&](auto zero, std::size_t i, auto part) INLINE_LAMBDA {
-                const auto e = exp(load<decltype(zero)>(from + i, part, -infinity<C>));
-                sum += present(e, part);
-                if constexpr (Op::keeps)
-                    store(to.kept[r] + i, e);
-            };
-            const std::size_t whole = n_ - n_ % Wide::lanes;
-            sweep<Wide>(0, whole, [&](std::size_t i, auto part) INLINE_LAMBDA {
-                step(Wide{}, i, part);
+            C *const kept = Op::keeps ? to.kept(r) : nullptr;
+            const C *const asked = distant ? company.next_place.x(r, 0) : nullptr;
+            const auto step = [&](std::size_t i, auto part, auto e) INLINE_LAMBDA {
+                if (asked) {
 #pragma GCC unroll 4
-                for (int k = 0; k < Wide::lanes; k += V::lanes)
+                    for (std::size_t k = 0; k < decltype(e)::lanes; k += 64 / sizeof(C))
+                        prefetch(asked + (i + k));
+                }
+#pragma GCC unroll 4
+                for (int k = 0; k < decltype(e)::lanes; k += V::lanes)
                     company.step(i + k, part);
-            });
-            sweep<V>(whole, n_, [&](std::size_t i, auto part) INLINE_LAMBDA {
-                step(V{}, i, part);
-                company.step(i, part);
+                if constexpr (Op::keeps)
+                    store(kept + i, e);
+            };
+            const std::size_t done =
+                raise<argument == Argument::far ? Loops::simple : Loops::either>(
+                    exp, from, n_, sum,
+                    [&](std::size_t i, auto e) INLINE_LAMBDA { step(i, Whole{}, e); });
+            sweep<V>(done, n_, [&](std::size_t i, auto part) INLINE_LAMBDA {
+                const V e = exp(load<V>(from + i, part, -infinity<C>));
+                sum += present(e, part);
+                step(i, part, e);
             });
             company.end();
             if constexpr (sizeof(C) == 4) {
@@ -267,17 +290,21 @@ private:
     }
     template <class Function>
     INLINE void write_row(const Group &of, const Place<C> &at, int r, Function function) const {
+        const C *from = source(of, at, r);
         sweep<V>(0, n_, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            write_part(of, at, r, function, i, part);
+            write_part(from + i, at.y(r, 0) + i, function, part);
         });
     }
+    // What row r is written from.
+    static INLINE const C *source(const Group &of, const Place<C> &at, int r) {
+        return Op::keeps ? of.kept(r) : at.x(r, 0);
+    }
     template <class Function, class Part>
-    static INLINE void write_part(const Group &of, const Place<C> &at, int r, Function function,
-                                  std::size_t i, Part part) {
+    static INLINE void write_part(const C *from, C *to, Function function, Part part) {
         if constexpr (Op::keeps)
-            store(at.y(r, 0) + i, function(load<V>(of.kept[r] + i)), part);
+            store(to, function(load<V>(from)), part);
         else
-            store(at.y(r, 0) + i, function(load<V>(at.x(r, 0) + i, part, C(0))), part);
+            store(to, function(load<V>(from, part, C(0))), part);
     }
     INLINE Place<C> place(std::size_t first) const {
         const auto at = static_cast<std::ptrdiff_t>(first);

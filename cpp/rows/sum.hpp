@@ -7,6 +7,7 @@
 // a vector; conversion to double takes 11 % longer over a row (docs/design.md). For floats `low` is
 // good for `block` additions (its own rounding is then below 2^-32 of the lane), so long rows are
 // flushed to double lanes; for doubles the pair is a double-double and lasts for any length.
+// in_lanes() is what is left to be added up across the lanes, total() that sum.
 #pragma once
 #include "rows/double_double.hpp"
 #include "rows/exp.hpp"
@@ -25,6 +26,18 @@ template <int N, class T> INLINE T fold(T *lane) {
         return fold<N / 2>(lane);
     } else {
         return lane[0];
+    }
+}
+
+template <class T, int N> INLINE T folded(Vec<T, N> v) {
+    if constexpr (sizeof(T) == 8) {
+        return reduce_add(v);
+    } else if constexpr (N > native_lanes<T>) {
+        return folded(add(v.low, v.high));
+    } else {
+        T lane[N];
+        store(lane, v);
+        return fold<N>(lane);
     }
 }
 
@@ -58,22 +71,26 @@ template <> struct Sum<float> : CompensatedLanes<float> {
         high = start;
         low = broadcast<V>(0.0f);
     }
-    INLINE DoubleDouble total() {
+    using Lanes = Vec<double, lanes>;
+    INLINE Lanes in_lanes() {
         flush();
-        double lane[lanes];
-        store(lane, flushed);
-        return {fold<lanes>(lane), 0};
+        return flushed;
     }
+    static INLINE DoubleDouble total(const Lanes &sums) { return {folded(sums), 0}; }
 };
 
 template <> struct Sum<double> : CompensatedLanes<double> {
     static constexpr std::size_t block = ~std::size_t(0); // never
 
     INLINE void flush() {}
-    INLINE DoubleDouble total() {
+    struct Lanes {
+        V high, low;
+    };
+    INLINE Lanes in_lanes() const { return {sub(high, start), low}; }
+    static INLINE DoubleDouble total(const Lanes &sums) {
         double h[lanes], l[lanes];
-        store(h, sub(high, start));
-        store(l, low);
+        store(h, sums.high);
+        store(l, sums.low);
         DoubleDouble lane[lanes];
         for (int i = 0; i < lanes; ++i)
             lane[i] = two_sum(h[i], l[i]);

@@ -124,6 +124,8 @@ void vec_function(VecFn function, const C *a, const C *b, const C *c, std::size_
         }
         case VecFn::reduce_max:
             return broadcast<V>(reduce_max(va));
+        case VecFn::reduce_add:
+            return broadcast<V>(static_cast<C>(reduce_add(load_wide(a, Whole{}, C(0)))));
         case VecFn::reduce_second:
             return broadcast<V>(reduce_second(max(va, vb), min(va, vb), reduce_max(max(va, vb))));
         case VecFn::load_part:

@@ -21,17 +21,6 @@ template <class C, class Part> INLINE Wide<C> load_wide(const C *p, Part part, C
     return load_wide<Wide<C>>(p, part, fill);
 }
 
-// The lanes' sum, as fold() makes it.
-template <class T, int N> INLINE T folded(Vec<T, N> v) {
-    if constexpr (N > native_lanes<T>) {
-        return folded(add(v.low, v.high));
-    } else {
-        T lane[N];
-        store(lane, v);
-        return fold<N>(lane);
-    }
-}
-
 // What rounding took off a + b (Knuth).
 template <class V> INLINE V sum_rest(V a, V b, V sum) {
     const V part = sub(sum, a);

@@ -31,6 +31,7 @@ template <class V> INLINE void store(Words y, V v, Whole) { store(y, v); }
 template <class V> __attribute__((noinline)) void store(Words y, V v, Tail tail) {
     y.is_half ? store_part(y.halves(), v, tail.count) : store_part(y.bfloats(), v, tail.count);
 }
+INLINE std::size_t head_of(Words, std::size_t) { return 0; }
 INLINE void prefetch(Words x) { prefetch(x.p); }
 
 // How a row's elements lie in memory: as the kernel computes, or in 16 bits.

@@ -9,9 +9,13 @@ namespace {
 template <class C, class Out, class Function>
 INLINE void rewrite(const C *x, Out y, std::size_t n, Function function) {
     using V = Vec<C, 2 * sum_lanes<C>>;
-    sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+    const auto write = [&](std::size_t i, auto part) INLINE_LAMBDA {
         store(y + i, function(load<V>(x + i, part, C(0))), part);
-    });
+    };
+    const std::size_t head = head_of(y, n);
+    if (head > 0)
+        write(0, Tail{head});
+    sweep<V>(head, n, write);
 }
 
 template <class C, class Out> __attribute__((noinline)) void fill(Out y, std::size_t n, C value) {
@@ -21,8 +25,6 @@ template <class C, class Out> __attribute__((noinline)) void fill(Out y, std::si
     });
 }
 
-template <class C>
-constexpr C greatest = sizeof(C) == 4 ? C(0x1.fffffep127) : C(0x1.fffffffffffffp1023);
 template <class C> constexpr C not_a_number = static_cast<C>(__builtin_nan(""));
 
 // How the products of a row's exponentials with its factor are rounded.
@@ -44,6 +46,10 @@ template <class C, Products products> struct Factor {
     INLINE Factor() {}
     INLINE explicit Factor(Real<C> factor, int lift = 0, int most = 1000) {
         constexpr bool is_float = sizeof(C) == 4;
+        if constexpr (products == Products::normal) {
+            set(high(factor), low(factor));
+            return;
+        }
         const double size = magnitude(high(factor));
         const int power = size > 0 ? binade(size) - lift : 0;
         if (products == Products::lowered)
@@ -57,9 +63,7 @@ template <class C, Products products> struct Factor {
         exponent = exponent < least ? least : exponent;
         after = static_cast<C>(power_of_two(-exponent));
         const double h = moved(high(factor), exponent - lift);
-        hi = static_cast<C>(h);
-        lo = static_cast<C>(is_float ? h - static_cast<double>(hi)
-                                     : moved(low(factor), exponent - lift));
+        set(h, moved(low(factor), exponent - lift));
         if (power + exponent > (is_float ? 60 : 780)) // whose products with exponentials overflow
             lo = 0;
         if (!(magnitude(hi) < infinity<C>)) {
@@ -67,6 +71,10 @@ template <class C, Products products> struct Factor {
             if (size < infinity<double>) // its products with 0 are 0
                 hi = h < 0 ? -greatest<C> : greatest<C>;
         }
+    }
+    INLINE void set(double h, double l) {
+        hi = static_cast<C>(h);
+        lo = static_cast<C>(sizeof(C) == 4 ? h - static_cast<double>(hi) : l);
     }
     template <class V> INLINE V before(V e) const {
         return scaled(e, broadcast<V>(hi), broadcast<V>(lo));

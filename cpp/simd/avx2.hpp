@@ -10,6 +10,8 @@ namespace {
 
 template <> constexpr int native_lanes<float> = 8;
 constexpr int exp_unroll = 2; // vectors of 16 (8) lanes that the exponential works on at a time
+constexpr int row_unroll = 2; // the same in the loop over a row,
+constexpr bool row_pipeline = false; // which has registers for a pipeline
 template <> constexpr int native_lanes<double> = 4;
 template <> struct Vec<float, 8> {
     using Scalar = float;
@@ -310,6 +312,10 @@ INLINE float reduce_max(F32 v) {
 INLINE double reduce_max(F64 v) {
     const __m128d m = _mm_max_pd(_mm256_castpd256_pd128(v.r), _mm256_extractf128_pd(v.r, 1));
     return _mm_cvtsd_f64(_mm_max_sd(m, _mm_unpackhi_pd(m, m)));
+}
+INLINE double reduce_add(F64 v) {
+    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(v.r), _mm256_extractf128_pd(v.r, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
 }
 
 INLINE float reduce_second(F32 v, F32 w, float m) {

@@ -14,6 +14,8 @@ namespace {
 
 template <> constexpr int native_lanes<float> = 16;
 constexpr int exp_unroll = 4; // vectors of 16 (8) lanes that the exponential works on at a time
+constexpr int row_unroll = 2; // the same in the loop over a row,
+constexpr bool row_pipeline = true; // which has registers for a pipeline
 template <> constexpr int native_lanes<double> = 8;
 template <> struct Vec<float, 16> {
     using Scalar = float;
@@ -289,6 +291,11 @@ INLINE double reduce_second(F64 v, F64 w, double m) {
 }
 INLINE float reduce_max(F32 v) { return _mm512_reduce_max_ps(v.r); }
 INLINE double reduce_max(F64 v) { return _mm512_reduce_max_pd(v.r); }
+INLINE double reduce_add(F64 v) {
+    const __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(v.r), _mm512_extractf64x4_pd(v.r, 1));
+    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
 
 } // namespace
 } // namespace softlane::SOFTLANE_ISA

@@ -10,6 +10,8 @@ namespace {
 
 template <> constexpr int native_lanes<float> = 4;
 constexpr int exp_unroll = 1; // vectors of 16 (8) lanes that the exponential works on at a time
+constexpr int row_unroll = 1; // the same in the loop over a row,
+constexpr bool row_pipeline = false; // which has registers for a pipeline
 template <> constexpr int native_lanes<double> = 2;
 template <> struct Vec<float, 4> {
     using Scalar = float;
@@ -269,6 +271,7 @@ INLINE Vec<double, 4> widen(F32 v) {
 INLINE F32 narrow(Vec<double, 4> v) { return {vcvt_high_f32_f64(vcvt_f32_f64(v.low.r), v.high.r)}; }
 INLINE float reduce_max(F32 v) { return vmaxvq_f32(v.r); }
 INLINE double reduce_max(F64 v) { return vmaxvq_f64(v.r); }
+INLINE double reduce_add(F64 v) { return vpaddd_f64(v.r); }
 
 INLINE float reduce_second(F32 v, F32 w, float m) {
     const uint32x4_t is_max = vceqq_f32(v.r, vdupq_n_f32(m));

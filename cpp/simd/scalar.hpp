@@ -8,6 +8,8 @@ namespace {
 
 template <> constexpr int native_lanes<float> = 4;
 constexpr int exp_unroll = 1; // vectors of 16 (8) lanes that the exponential works on at a time
+constexpr int row_unroll = 1; // the same in the loop over a row,
+constexpr bool row_pipeline = false; // which has registers for a pipeline
 template <> constexpr int native_lanes<double> = 2;
 template <> struct Vec<float, 4> {
     using Scalar = float;
@@ -148,6 +150,7 @@ template <class V> INLINE typename V::Scalar largest(V v) {
 }
 INLINE float reduce_max(F32 v) { return largest(v); }
 INLINE double reduce_max(F64 v) { return largest(v); }
+INLINE double reduce_add(F64 v) { return v.r[0] + v.r[1]; }
 
 template <class V, class T> INLINE T second_lane(V v, V w, T m) {
     int count = 0;

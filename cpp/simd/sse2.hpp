@@ -10,6 +10,8 @@ namespace {
 
 template <> constexpr int native_lanes<float> = 4;
 constexpr int exp_unroll = 1; // vectors of 16 (8) lanes that the exponential works on at a time
+constexpr int row_unroll = 1; // the same in the loop over a row,
+constexpr bool row_pipeline = false; // which has registers for a pipeline
 template <> constexpr int native_lanes<double> = 2;
 template <> struct Vec<float, 4> {
     using Scalar = float;
@@ -166,6 +168,9 @@ INLINE float reduce_max(F32 v) {
 }
 INLINE double reduce_max(F64 v) {
     return _mm_cvtsd_f64(_mm_max_sd(v.r, _mm_unpackhi_pd(v.r, v.r)));
+}
+INLINE double reduce_add(F64 v) {
+    return _mm_cvtsd_f64(_mm_add_sd(v.r, _mm_unpackhi_pd(v.r, v.r)));
 }
 
 INLINE float reduce_second(F32 v, F32 w, float m) {

@@ -36,6 +36,8 @@
 //   kept(where, v, w)          where[lane] != 0 ? v : w, bit by bit; where: a byte for each lane
 //   widen(v), narrow(v)        float to double, exactly; double to float
 //   reduce_max(v)              the largest lane; no lane is NaN
+//   reduce_add(v)              of doubles: the sum of the lanes, i and i + N/2 first, then those of
+//                              the result likewise, down to one
 //   reduce_second(v, w, m)     for w <= v lane by lane and m = reduce_max(v): the largest of all
 //                              lanes of v and w but one that is m
 //   any_nan(v)                 of doubles; on levels that have panels
@@ -189,6 +191,9 @@ template <int N> INLINE bool any_nan(Vec<double, N> v) {
 }
 template <class T, int N> INLINE T reduce_second(Vec<T, N> v, Vec<T, N> w, T m) {
     return reduce_second(max(v.low, v.high), max(min(v.low, v.high), max(w.low, w.high)), m);
+}
+template <int N> INLINE double reduce_add(Vec<double, N> v) {
+    return reduce_add(add(v.low, v.high));
 }
 template <class T, int N> INLINE T reduce_max(Vec<T, N> v) {
     return reduce_max(max(v.low, v.high));
