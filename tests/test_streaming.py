@@ -56,6 +56,54 @@ def test_large_results_in_place_and_in_float64(name, function, columns):
     assert x.tobytes() == expected.tobytes()
 
 
+def rows_with_seams(columns: int, dtype: type) -> np.ndarray:
+    """24 MB of them, some of which are not written beside another."""
+    x = rows_of((24_000_000 // np.dtype(dtype).itemsize // columns, columns), dtype)
+    x[5::11, 7], x[8::97, -1], x[9::97] = -np.inf, np.nan, -np.inf
+    x[20::131] += 3e6
+    return x
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("columns", [257, 300, 511, 520, 1000, 1025, 2047, 2048, 3001])
+@pytest.mark.parametrize("name", [name for name in LEVELS if name in ("avx512", "avx2", "neon")])
+def test_lines_that_two_rows_share(name, columns, dtype):
+    """Results that begin anywhere in a line, by threads as well: as where they do not go past the
+    caches; labels at both ends, ignored ones. Nothing before or after them is touched.
+    """
+    x = rows_with_seams(columns, dtype)
+    rng = np.random.default_rng(columns)
+    labels = rng.integers(-1, columns, len(x))
+    labels[::3], labels[1::3] = 0, columns - 1
+    calls = {
+        "softmax": lambda out: softlane.softmax(x, out=out),
+        "log_softmax": lambda out: softlane.log_softmax(x, out=out),
+        "cross_entropy_with_grad": lambda out: softlane.cross_entropy_with_grad(
+            x, labels, ignore_index=-1, reduction="none", out=out
+        )[1],
+    }
+    with level(name):
+        for call in calls.values():
+            want = call(None).tobytes()
+            for offset, threads in ((0, 1), (1, 1), (4, 2), (64 // x.itemsize - 1, 1)):
+                memory = np.full(x.size + 40, np.nan, dtype)
+                address = memory.ctypes.data // memory.itemsize
+                begin = -address % (64 // memory.itemsize) + offset
+                out = memory[begin : begin + x.size].reshape(x.shape)
+                with softlane.num_threads(threads):
+                    call(out)
+                assert out.tobytes() == want, (offset, threads)
+                assert np.isnan(memory[:begin]).all() and np.isnan(memory[begin + x.size :]).all()
+
+
+def test_rows_with_gaps_between_them_share_no_line():
+    x = rows_with_seams(1000, np.float32)
+    memory = np.full((len(x), 1003), np.nan, np.float32)
+    softlane.softmax(x, out=memory[:, 1:1001])
+    assert memory[:, 1:1001].tobytes() == softlane.softmax(x).tobytes()
+    assert np.isnan(memory[:, 0]).all() and np.isnan(memory[:, 1001:]).all()
+
+
 def test_a_row_computed_twice_is_the_row_computed_once():
     x = rows_of((1, 3_000_000), np.float32)
     both = np.concatenate([x, x])  # twice the size: past the caches

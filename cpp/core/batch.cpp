@@ -2,8 +2,6 @@
 
 #include <limits>
 
-#include "core/fp_environment.hpp"
-
 namespace softlane {
 
 void step(std::ptrdiff_t (&at)[stream_count], const Loop &loop, std::ptrdiff_t by) {
@@ -62,15 +60,27 @@ Rows batch_of(const Plan &plan, const std::ptrdiff_t (&at)[stream_count], const 
     return batch;
 }
 
-void call_kernel(const Plan &plan, const KernelTable &table,
-                 const std::ptrdiff_t (&at)[stream_count], const Loop &rows, std::size_t count,
-                 const Lines (&lines)[array_count]) {
+Rows batch_in_arrays(const Plan &plan, const std::ptrdiff_t (&at)[stream_count], const Loop &rows,
+                     std::size_t count, char *workspace) {
     const Problem &p = plan.problem;
+    Lines lines[array_count];
+    for (int k = 0; k < array_count; ++k)
+        lines[k] = {p.array[k].data ? p.array[k].data + at[k] : nullptr, rows.stride[k]};
     Rows batch = batch_of(plan, at, rows, count, lines);
-    batch.stream = plan.stream && plan.direct;
-    batch.distant = plan.distant && plan.direct;
-    const FpEnvironment environment(p.keep_subnormals ? Subnormals::keep : Subnormals::flush);
-    table.rows[static_cast<int>(p.op)][plan.kernel_dtype == DType::f64](batch);
+    batch.scratch = workspace;
+    batch.half = p.array[x_stream].dtype == DType::f16;
+    batch.stream = plan.stream;
+    batch.distant = plan.distant;
+    return batch;
+}
+
+RowsFn rows_kernel(const Plan &plan, const KernelTable &table) {
+    return table.rows[static_cast<int>(plan.problem.op)][plan.kernel_dtype == DType::f64];
+}
+
+void call_kernel(const Plan &plan, RowsFn kernel, const Rows &batch) {
+    const FpEnvironment environment(kernel_subnormals(plan));
+    kernel(batch);
 }
 
 } // namespace softlane

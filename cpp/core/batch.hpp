@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 
+#include "core/fp_environment.hpp"
 #include "core/plan.hpp"
 
 namespace softlane {
@@ -44,8 +45,14 @@ struct Lines {
 Rows batch_of(const Plan &plan, const std::ptrdiff_t (&at)[stream_count], const Loop &rows,
               std::size_t count, const Lines (&lines)[array_count]);
 
-void call_kernel(const Plan &plan, const KernelTable &table,
-                 const std::ptrdiff_t (&at)[stream_count], const Loop &rows, std::size_t count,
-                 const Lines (&lines)[array_count]);
+// The same in the arrays themselves, be they of 16 bits; those use the workspace.
+Rows batch_in_arrays(const Plan &plan, const std::ptrdiff_t (&at)[stream_count], const Loop &rows,
+                     std::size_t count, char *workspace);
+
+inline Subnormals kernel_subnormals(const Plan &plan) {
+    return plan.problem.keep_subnormals ? Subnormals::keep : Subnormals::flush;
+}
+RowsFn rows_kernel(const Plan &plan, const KernelTable &table);
+void call_kernel(const Plan &plan, RowsFn kernel, const Rows &batch);
 
 } // namespace softlane

@@ -15,6 +15,16 @@ struct LossOptions {
     double z_divisor;            // and that of the z-loss
 };
 
+// What softmax knows of a part of a long row, or of such a part in one lane of a panel.
+struct Part {
+    double sum, sum_low;  // of its exponentials; once all parts are joined: what those are
+    int lift;             // multiplied with, times 2^lift
+    double shift, origin; // how they were made
+    double max;
+    bool shallow;
+    enum class Holds : unsigned char { numbers, nothing, irregular } holds; // nothing: but -inf
+};
+
 // A batch of rows whose elements lie next to each other; any alignment. What an op does not use is
 // null.
 struct Rows {
@@ -32,16 +42,31 @@ struct Rows {
     std::ptrdiff_t row_stride;         // (elements) of labels, results and extra
     const LossOptions *loss;
     std::ptrdiff_t x_stride_bytes, y_stride_bytes; // panels: between the elements of a row,
-    void *scratch; // and 2 * length * panel_bytes bytes, aligned to 64; or null: y serves
-    bool stream;   // y is larger than the caches: its lines need not stay in them
-    bool distant;  // x is: what is read comes from memory and should be asked for early
+    void *scratch; // and 2 * length * panel_bytes bytes, aligned to 64; or null: y serves; long
+                   // rows in panels: a Part for each part and lane
+    bool stream;   // y is larger than the caches, and not x: its lines need not stay in them
+    bool distant;  // x is large: what is read comes from memory and should be asked for early
     bool half;     // words: x and y are float16, else bfloat16
+    Part *parts;   // not null: these rows are parts of one, of which each is only reduced
 };
 
 using RowsFn = void (*)(const Rows &) noexcept;
 
 // Up to this length rows are worked on in company: some at a time.
 constexpr std::size_t longest_in_company = 16384;
+// Softmax has longer rows in parts, each reduced as a row by itself; then they are joined, and
+// written. The bits depend on a part's length. It is odd in units of 256: no part is at the same
+// place in its pages as the one two further on, which is read while it is written.
+constexpr std::size_t longest_at_once = std::size_t{1} << 17;
+constexpr std::size_t least_part = 8448, most_parts = 1024;
+static constexpr std::size_t part_length(std::size_t length) {
+    const std::size_t least = (length + most_parts - 1) / most_parts;
+    return least <= least_part ? least_part : (least + 255) / 512 * 512 + 256;
+}
+static constexpr std::size_t part_count(std::size_t length) {
+    const std::size_t part = part_length(length);
+    return (length + part - 1) / part;
+}
 // Float rows up to these lengths have their logarithms, with gradients or without, computed for a
 // group of rows at a time, of no more than so many.
 constexpr std::size_t longest_in_group = 4096, longest_gradient_in_group = 1024;
@@ -58,6 +83,14 @@ static constexpr std::size_t words_scratch_bytes(std::size_t length) {
                                                             : 1;
     return rows * scratch_pitch(length) * sizeof(float);
 }
+
+// Softmax of one long row, a batch of one, on several threads: its parts from `begin` up to `end`,
+// all of which are reduced before they are joined, and joined before any is written.
+struct PartsFns {
+    void (*reduce)(const Rows &row, Part *parts, std::size_t begin, std::size_t end) noexcept;
+    void (*join)(const Rows &row, Part *parts) noexcept;
+    void (*write)(const Rows &row, Part *parts, std::size_t begin, std::size_t end) noexcept;
+};
 
 // The same of rows of x alone that lie side by side, their elements apart: false, and nothing is
 // written, where the rows' temperature is one that it does not serve.
@@ -145,6 +178,7 @@ struct KernelTable {
     const char *isa;
     RowsFn rows[op_count][2];                    // of floats, of doubles
     RowsFn words[op_count];                      // of 16-bit elements, or null
+    PartsFns parts[2], word_parts;               // of softmax; the latter may be null
     PanelsFn panels[op_count][2];                // or null
     ConvertFn convert[dtype_count][dtype_count]; // [from][to]
     MaskFn mask[2];                              // of floats, of doubles

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "core/fp_environment.hpp"
 #include "core/tile.hpp"
 
 namespace softlane {
@@ -19,7 +18,7 @@ bool call_panels(const Plan &plan, const KernelTable &table,
     batch.y_stride_bytes = lines[y_stream].row_stride_bytes;
     batch.scratch = plan.scratch_bytes ? scratch : nullptr;
     batch.stream = plan.stream;
-    const FpEnvironment environment(p.keep_subnormals ? Subnormals::keep : Subnormals::flush);
+    const FpEnvironment environment(kernel_subnormals(plan));
     return table.panels[static_cast<int>(p.op)][plan.kernel_dtype == DType::f64](batch);
 }
 

@@ -17,6 +17,7 @@ struct Split {
     int threads = 1; // with the caller
     std::size_t chunk_rows = 0;
     std::size_t workspace_bytes = 0; // of all threads
+    int row_threads = 1;             // more: each of the rows, which are long, is shared by those
 };
 
 // On at most so many threads.

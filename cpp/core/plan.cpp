@@ -20,7 +20,8 @@ constexpr std::size_t most_tile_rows = 64;
 // Fewer rows side by side are packed, for fear of empty lanes.
 constexpr std::size_t least_panel_rows = 3;
 constexpr std::size_t least_tile_rows = 16; // likewise where they are converted first
-constexpr std::size_t least_words = 257;    // shorter rows are faster converted, in groups
+constexpr std::size_t longest_near_words = 1024;
+constexpr std::size_t least_words = 257; // shorter rows are faster converted, in groups
 constexpr std::size_t largest_scratch_elements = 4096;
 constexpr std::size_t largest_panel_tile_bytes = 32 * 1024;
 
@@ -129,17 +130,25 @@ Plan make_plan(const Problem &given) {
         const std::size_t panel = panel_bytes / element;
         if (plan.length <= largest_scratch_elements)
             plan.scratch_bytes = 2 * plan.length * (panel_bytes + 64) + 4096;
+        else if (p.op == Op::softmax && plan.length > longest_at_once)
+            plan.scratch_bytes = part_count(plan.length) * sizeof(Part) *
+                                 (plan.kernel_dtype == DType::f64 ? lanes_f64 : lanes_f32);
         if (!in_place)
             plan.panel_rows =
                 panel *
                 std::max<std::size_t>(largest_panel_tile_bytes / (plan.length * panel_bytes), 1);
     }
-    const auto is_larger_than_caches = [&](DType dtype) {
-        return plan.rows * plan.length >= streaming_bytes() / dtype_size[static_cast<int>(dtype)];
+    const auto is_as_large_as = [&](std::size_t bytes, DType dtype) {
+        return plan.rows * plan.length >= bytes / dtype_size[static_cast<int>(dtype)];
     };
     plan.stream = (plan.direct || (plan.panels && plan.panel_rows == 0)) && !p.fresh &&
-                  p.array[y_stream].data != nullptr && is_larger_than_caches(plan.kernel_dtype);
-    plan.distant = is_larger_than_caches(p.array[x_stream].dtype);
+                  p.array[y_stream].data != nullptr &&
+                  p.array[y_stream].data != p.array[x_stream].data &&
+                  p.array[y_stream].data != p.array[other_stream].data &&
+                  is_as_large_as(streaming_bytes(), plan.kernel_dtype);
+    // Of 16-bit rows of which two are in a page the processor sees more by itself.
+    plan.distant = (plan.direct || (plan.words && plan.length > longest_near_words)) &&
+                   is_as_large_as(streaming_bytes() / 2, stored);
     plan.release_gil = plan.rows * plan.length >= release_gil_elements;
 
     constexpr std::size_t longest = PTRDIFF_MAX / 64; // so that no size of a tile overflows

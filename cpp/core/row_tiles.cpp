@@ -192,8 +192,10 @@ struct Tiles {
             pack(x_stream, at, rows, count, tile, minus_infinity_element);
         if (packed(other_stream))
             pack(other_stream, at, rows, count, other, zero_element);
-        call_kernel(plan, table, at, rows, count,
-                    {lines(x_stream, tile), lines(other_stream, other), lines(y_stream, tile)});
+        call_kernel(
+            plan, rows_kernel(plan, table),
+            batch_of(plan, at, rows, count,
+                     {lines(x_stream, tile), lines(other_stream, other), lines(y_stream, tile)}));
         if (p.array[y_stream].data)
             unpack(at, rows, count);
     }

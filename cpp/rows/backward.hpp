@@ -200,7 +200,7 @@ struct LogSoftmaxBackward {
     }
 };
 
-// One such op over a batch of rows; far: they are too large for the caches, if their results are.
+// One such op over a batch of rows; far: they come from memory.
 template <class RowOp, class C> void each_gradient(const Rows &rows) noexcept {
     const char *x = static_cast<const char *>(rows.x);
     const char *grad = static_cast<const char *>(rows.other);
@@ -208,7 +208,7 @@ template <class RowOp, class C> void each_gradient(const Rows &rows) noexcept {
     const double *t = rows.temperature;
     for (std::size_t i = 0; i < rows.count; ++i) {
         RowOp::row(reinterpret_cast<const C *>(x), reinterpret_cast<const C *>(grad),
-                   reinterpret_cast<C *>(dx), rows.length, *t, rows.stream);
+                   reinterpret_cast<C *>(dx), rows.length, *t, rows.distant);
         x += rows.x_row_stride_bytes;
         grad += rows.other_row_stride_bytes;
         dx += rows.y_row_stride_bytes;

@@ -21,22 +21,95 @@ template <class Function, class Lies> struct Beside {
     Function function;
 };
 
+// A line of results that the end of one row and the beginning of the next share. Past the caches go
+// whole lines; half of one would wait for the rest of it to be read from memory, and all stores
+// after it would too. So what the first row has of it is held until the second has written its own.
+template <class C> class Seam {
+    using V = Vec<C, sum_lanes<C>>;
+
+public:
+    INLINE void hold(C *place, V v, std::size_t count) {
+        store(line_, v);
+        place_ = place;
+        count_ = count;
+    }
+    // The first `count` elements of a row at `place`, which may complete what is held.
+    INLINE void complete(C *place, V v, std::size_t count) {
+        if (place_ && place_ + count_ == place && count_ + count == V::lanes) {
+            store_part(line_ + count_, v, count);
+            stream(place_, load<V>(line_));
+            place_ = nullptr;
+        } else {
+            release();
+            store_part(place, v, count);
+        }
+    }
+    // An element of the next row that is written gets this value: afterwards its line would be read
+    // from memory for it.
+    INLINE void replace(const C *element, C value) {
+        element_ = element;
+        value_ = value;
+    }
+    // v, as it is to be written at `place`.
+    template <class W> INLINE W replaced(W v, const C *place) const {
+        const auto i = static_cast<std::size_t>(element_ - place);
+        if (i >= W::lanes)
+            return v;
+        C lane[W::lanes];
+        store(lane, v);
+        lane[i] = value_;
+        return load<W>(lane);
+    }
+    INLINE const C *element() const { return element_; }
+    INLINE void release() {
+        if (place_)
+            store_part(place_, load<V>(line_), count_);
+        place_ = nullptr;
+    }
+
+private:
+    alignas(64) C line_[V::lanes];
+    C *place_ = nullptr; // of the line, or null
+    std::size_t count_ = 0;
+    const C *element_ = nullptr;
+    C value_ = 0;
+};
+
+// Whether results go past the caches, in rows without gaps, each of a line at least, whose lines
+// hold whole elements.
+template <class C> INLINE bool has_shared_lines(const Rows &rows) {
+    return rows.stream && rows.length >= 64 / sizeof(C) &&
+           reinterpret_cast<std::uintptr_t>(rows.y) % sizeof(C) == 0 &&
+           rows.y_row_stride_bytes == static_cast<std::ptrdiff_t>(rows.length * sizeof(C));
+}
+
 template <int wanted, class Function, class Lies> class Company {
     using C = typename Function::Scalar;
     using V = Vec<C, sum_lanes<C>>;
     using Wide = Vec<C, row_unroll * V::lanes>;
+    static constexpr bool writes = Function::results != Results::none;
+    static constexpr bool replaces = Function::results == Results::all_but_one;
 
 public:
-    INLINE Company(const Beside<Function, Lies> &beside, std::size_t n) : beside_(beside), n_(n) {
-        if (!beside_.to)
+    INLINE Company(const Beside<Function, Lies> &beside, std::size_t n, Seam<C> *seam)
+        : beside_(beside), n_(n), given_(&beside), seam_(seam) {
+        if (!writes || !beside_.to)
             return;
         head_ = head_of(beside.to, n);
-        if (head_ > 0)
-            write(0, Tail{head_});
-        if constexpr (!Lies::converts) // past the caches go whole lines
+        whole_ = n - head_ - (n - head_) % Wide::lanes;
+        if constexpr (!Lies::converts) { // past the caches go whole lines
             streams_ =
                 beside.stream && reinterpret_cast<std::uintptr_t>(beside.to + head_) % 64 == 0;
-        whole_ = n - head_ - (n - head_) % Wide::lanes;
+            if (streams_)
+                stream_begin(beside, head_, seam);
+            if constexpr (replaces)
+                if (streams_ && seam) {
+                    const auto at = static_cast<std::size_t>(seam->element() - beside.to) - head_;
+                    replaced_ = at - at % Wide::lanes;
+                }
+        }
+        if (head_ > 0 && !streams_)
+            write(0, Tail{head_});
     }
     // A Wide of each.
     INLINE void step(std::size_t i) {
@@ -51,7 +124,7 @@ public:
         }
         // What is written lies behind what is read: where both are at the same place in their
         // pages, a load that follows a store at its place waits for it.
-        if (i - Wide::lanes < whole_)
+        if (writes && i - Wide::lanes < whole_)
             put(i - Wide::lanes);
     }
     INLINE void run() {
@@ -68,11 +141,14 @@ public:
             });
             *beside_.range = range_of(extremes_);
         }
-        if (beside_.to) {
+        if (writes && beside_.to) {
             const std::size_t steps = n_ / Wide::lanes;
             for (std::size_t i = steps ? (steps - 1) * Wide::lanes : 0; i < whole_;
                  i += Wide::lanes)
                 put(i);
+            if constexpr (!Lies::converts)
+                if (streams_)
+                    return stream_end(*given_, head_ + whole_, n_, seam_);
             sweep<V>(head_ + whole_, n_,
                      [&](std::size_t i, auto part) INLINE_LAMBDA { write(i, part); });
         }
@@ -89,18 +165,64 @@ private:
     }
     INLINE void put(std::size_t i) {
         const Wide v = beside_.function(load<Wide>(beside_.from + head_ + i));
+        if constexpr (replaces)
+            if (i == replaced_)
+                return stream_replaced(beside_.to + head_ + i, v, seam_);
         if constexpr (!Lies::converts)
             if (streams_)
                 return stream(beside_.to + head_ + i, v);
         store(beside_.to + head_ + i, v);
     }
+    static __attribute__((noinline, cold)) void stream_replaced(C *to, Wide v, Seam<C> *seam) {
+        stream(to, seam->replaced(v, to));
+    }
     template <class Part> INLINE void write(std::size_t i, Part part) {
         store(beside_.to + i, beside_.function(load<V>(beside_.from + i, part, C(0))), part);
+    }
+    template <class Part>
+    static INLINE V result(const Beside<Function, Lies> &of, std::size_t i, Part part,
+                           const Seam<C> *seam) {
+        const V v = of.function(load<V>(of.from + i, part, C(0)));
+        if constexpr (replaces)
+            if (seam)
+                return seam->replaced(v, of.to + i);
+        return v;
+    }
+    // Apart from the loop, whose registers they would take.
+    static __attribute__((noinline, cold)) void stream_begin(const Beside<Function, Lies> &of,
+                                                             std::size_t head, Seam<C> *seam) {
+        if (head == 0) {
+            if (seam)
+                seam->release();
+            return;
+        }
+        const Tail part{head};
+        const V v = result(of, 0, part, seam);
+        if (seam)
+            seam->complete(of.to, v, head);
+        else
+            store(of.to, v, part);
+    }
+    static __attribute__((noinline, cold)) void
+    stream_end(const Beside<Function, Lies> &of, std::size_t i, std::size_t n, Seam<C> *seam) {
+        for (; i + V::lanes <= n; i += V::lanes)
+            stream(of.to + i, result(of, i, Whole{}, seam));
+        if (i == n)
+            return;
+        const Tail part{n - i};
+        const V v = result(of, i, part, seam);
+        if (seam)
+            seam->hold(of.to + i, v, part.count);
+        else
+            store(of.to + i, v, part);
     }
 
     Beside<Function, Lies> beside_;
     std::size_t n_, head_ = 0, whole_ = 0;
     bool streams_ = false;
+    const Beside<Function, Lies> *given_;
+    Seam<C> *seam_;            // or null
+    std::size_t replaced_ = 1; // where a Wide with an element of other value is; 1: nowhere
     Extremes<wanted, V> extremes_;
 };
 

@@ -22,28 +22,24 @@ template <class RowOp, class Lies_> struct Row {
     Scaling<C> scaling;
     double shallow_span;
     Range<C> range;
-    softlane::SOFTLANE_ISA::Beside<Function, Lies> beside;
+    mutable softlane::SOFTLANE_ISA::Beside<Function, Lies> beside; // .to: null if it is not written
+    Seam<C> *seam;                                                 // of the results, or null
     const Rows *rows; // and its place among them, for what there is one of for each row
     std::ptrdiff_t index;
 
     INLINE auto company() const {
         if constexpr (exp_unroll > 1) {
-            return Company<wanted, Function, Lies>(beside, n);
+            return Company<wanted, Function, Lies>(beside, n, seam);
         } else {
             pass();
             return Alone{};
         }
     }
-    void pass() const { // without exponentials to go along with
-        if (beside.range || beside.to)
-            pass(beside, n);
-    }
-    static __attribute__((noinline)) void
-    pass(const softlane::SOFTLANE_ISA::Beside<Function, Lies> &beside, std::size_t n) {
-        if constexpr (exp_unroll > 1)
-            Company<wanted, Function, Lies>(beside, n).run();
-        else
+    // Without exponentials to go along with: the next row is looked at, and that is all.
+    void pass() const {
+        if (beside.range)
             *beside.range = row_range<wanted, C>(beside.next, n);
+        beside.to = {};
     }
     INLINE std::int64_t label() const { return rows->labels[index * rows->row_stride]; }
     INLINE double *result() const { return rows->results + index * rows->row_stride; }
@@ -51,6 +47,14 @@ template <class RowOp, class Lies_> struct Row {
         return rows->extra ? rows->extra + index * rows->row_stride : nullptr;
     }
 };
+
+// The largest exponential is within [2^-0.51, 2^0.51] * 2^bias: a sum outside of these bounds, or
+// NaN, is no sum of a row of n numbers.
+template <class C> INLINE bool is_regular(double sum, std::size_t n) {
+    const double unit = power_of_two(ExpKernel<C>::bias);
+    const auto count = static_cast<double>(static_cast<std::ptrdiff_t>(n));
+    return sum >= 0.5 * unit && sum <= 2.0 * unit * count;
+}
 
 // Of one row: sum = total of exp(x / T) * 2^(bias - shift), where x above `top` counts as `top`.
 // `regular` is false where the edge rules of the op decide: NaN, +inf, or nothing but -inf in the
@@ -71,11 +75,7 @@ template <class C> struct Stats {
         if (!regular)
             return;
         sum = Sum<C>::total(lanes);
-        // The largest exponential is within [2^-0.51, 2^0.51] * 2^bias: a sum outside of these
-        // bounds, or NaN, is no sum of a row of numbers.
-        const double unit = power_of_two(ExpKernel<C>::bias);
-        const auto count = static_cast<double>(static_cast<std::ptrdiff_t>(n));
-        regular = sum.high >= 0.5 * unit && sum.high <= 2.0 * unit * count;
+        regular = is_regular<C>(sum.high, n);
     }
 };
 
@@ -176,8 +176,8 @@ INLINE void accumulate(In row, std::size_t n, const Scaling<C> &scaling, const C
 }
 
 template <bool capped, class In, class C, class Keep>
-__attribute__((noinline)) void reduce_careful(In row, std::size_t n, double t, C top, C from,
-                                              Keep keep, Stats<C> &stats) {
+__attribute__((noinline, cold)) void reduce_careful(In row, std::size_t n, double t, C top, C from,
+                                                    Keep keep, Stats<C> &stats) {
     const Careful<C> careful = careful_for<C>(t, from);
     const C reduced = (top - careful.origin) * careful.factor * careful.factor;
     const double shift = nearest_integer(reduced * log2_e / careful.temperature);
@@ -256,13 +256,11 @@ template <class C> struct Excess {
     int lift = 0;
 };
 
-template <class R>
-INLINE Excess<typename R::C> excess(const R &row, const Stats<typename R::C> &s) {
-    using C = typename R::C;
+template <class C> INLINE Excess<C> excess_here(const Range<C> &range, const Stats<C> &s) {
     Excess<C> result;
-    if (row.range.second == -infinity<C>)
+    if (range.second == -infinity<C>)
         return result;
-    const double max = static_cast<double>(row.range.max);
+    const double max = static_cast<double>(range.max);
     const double gap =
         high(quotient<C>(max, static_cast<double>(s.top), s.careful)); // above the top
     // Beyond, even as many elements as memory holds add less than the smallest subnormal number.
@@ -283,6 +281,14 @@ INLINE Excess<typename R::C> excess(const R &row, const Stats<typename R::C> &s)
     result.log = result.lift ? result.odds : log1p<C>(result.odds);
     return result;
 }
+INLINE Excess<float> excess(const Range<float> &range, const Stats<float> &s) {
+    return excess_here(range, s);
+}
+// In pairs of doubles it is long: once in the program.
+__attribute__((noinline)) Excess<double> excess(const Range<double> &range,
+                                                const Stats<double> &s) {
+    return excess_here(range, s);
+}
 
 // The last `count` of a sequence of plain values. They are not constructed, which a call on a short
 // row would notice: each is assigned before it is read.
@@ -301,16 +307,16 @@ constexpr std::size_t kept_gap = 1344;   // a load near a store that is 4096 byt
 constexpr std::size_t kept_bytes = 8192; // exponentials of a row, in the first-level cache
 static_assert(kept_bytes == longest_kept_words * sizeof(float));
 
-template <class RowOp, class Lies> void each_row_that(const Rows &rows) noexcept {
+template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexcept {
     using C = typename Lies::C;
     using R = Row<RowOp, Lies>;
     constexpr std::size_t slots = 4; // three are needed
     alignas(64)
         C kept[RowOp::keeps ? slots : 1][RowOp::keeps ? (kept_bytes + kept_gap) / sizeof(C) : 1];
     const std::size_t n = rows.length;
-    const bool keeps_apart = n <= kept_bytes / sizeof(C);
+    const bool keeps_apart = n <= kept_bytes / sizeof(C) && !rows.parts;
     const std::size_t distance =
-        exp_unroll > 1 && n <= longest_in_company && rows.count > 1 ? 2 : 0;
+        exp_unroll == 1 || n > longest_in_company || rows.count == 1 ? 0 : 2;
     const std::size_t ahead = distance ? distance : 1;
     const double *t = rows.temperature;
     auto scaling = [](double temperature) {
@@ -330,6 +336,8 @@ template <class RowOp, class Lies> void each_row_that(const Rows &rows) noexcept
         range[i] = row_range<RowOp::wanted, C>(x(i), n);
     const char *other = static_cast<const char *>(rows.other);
     char *y = static_cast<char *>(rows.y);
+    const bool has_seams = exp_unroll > 1 && distance && has_shared_lines<C>(rows);
+    Seam<C> seam;
     for (std::size_t i = 0; i < rows.count + distance; ++i) {
         const std::size_t done = i - distance; // of the row that is written; may not be one yet
         const bool has_done = RowOp::writes && done < rows.count;
@@ -354,8 +362,10 @@ template <class RowOp, class Lies> void each_row_that(const Rows &rows) noexcept
             C *exponentials = kept[RowOp::keeps ? i % slots : 0];
             if constexpr (Lies::converts) {
                 if (!keeps_apart)
-                    exponentials = static_cast<C *>(rows.scratch) +
-                                   (distance ? i % slots : 0) * scratch_pitch(n);
+                    exponentials =
+                        static_cast<C *>(rows.scratch) + (rows.parts ? i * n
+                                                          : distance ? i % slots * scratch_pitch(n)
+                                                                     : 0);
             } else {
                 if (!keeps_apart)
                     exponentials = result;
@@ -371,6 +381,7 @@ template <class RowOp, class Lies> void each_row_that(const Rows &rows) noexcept
             now.shallow_span = span;
             now.range = range[i];
             now.beside = beside;
+            now.seam = has_seams ? &seam : nullptr;
             now.rows = &rows;
             now.index = static_cast<std::ptrdiff_t>(i);
             RowOp::reduction(now, stats[i]);
@@ -380,11 +391,25 @@ template <class RowOp, class Lies> void each_row_that(const Rows &rows) noexcept
         }
         if (const std::size_t passed = distance ? i - 1 : i; passed < rows.count)
             RowOp::settle(row[passed], stats[passed]);
-        if (has_done)
-            RowOp::write(row[done], stats[done], static_cast<bool>(beside.to));
+        if (has_done) {
+            const bool written = i < rows.count && row[i].beside.to;
+            RowOp::write(row[done], stats[done], written);
+        }
     }
+    if (has_seams)
+        seam.release();
     if (rows.stream)
         stream_fence();
+}
+
+// Long rows of ops that have them in parts: rows/parts.hpp.
+template <class RowOp, class Lies> void each_long_row(const Rows &rows) noexcept;
+
+template <class RowOp, class Lies> void each_row_that(const Rows &rows) noexcept {
+    if constexpr (RowOp::in_parts)
+        if (rows.length > longest_at_once)
+            return each_long_row<RowOp, Lies>(rows);
+    each_row_at_once<RowOp, Lies>(rows);
 }
 template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
     each_row_that<RowOp, Plainly<C>>(rows);

@@ -8,12 +8,13 @@ namespace {
 
 // For temperatures of 1. Without a y, what there is one of for each row is its result: float rows'.
 struct LogPanel {
-    static constexpr bool keeps = false, capped = true;
+    static constexpr bool keeps = false, capped = true, in_parts = false;
     static constexpr int wanted = wants_second;
     template <class C> static constexpr bool has_results = sizeof(C) == 4;
     // Logarithms of double rows are computed row by row anyway.
     template <class C> static constexpr bool turns_short_rows = sizeof(C) == 4;
     static constexpr std::size_t longest_grouped_row = longest_in_group;
+    static constexpr std::size_t longest_grouped_in_stream = 300;
 
     template <class C> static INLINE bool serves(const Rows &rows) {
         return *rows.temperature == 1 && !rows.other &&
@@ -99,10 +100,6 @@ struct LogPanel {
     }
 
 private:
-    struct Lane { // a row, as excess() wants it
-        using C = double;
-        Range<double> range;
-    };
     template <class V> struct Usual {
         V max, log;
         INLINE V operator()(V x) const { return sub(sub(x, max), log); }
@@ -124,15 +121,6 @@ private:
     template <class Scalars> static INLINE bool is_tiny(const Scalars &rows, int r) {
         return is_lifted(rows, r) ||
                rows.excess[r] < (sizeof rows.max[r] == 4 ? 0x1p-100 : 0x1p-900);
-    }
-    template <int N, class Scalars>
-    static INLINE void store_sums(Vec<double, N> sum, Scalars &rows, int k) {
-        store(rows.sum_high + k, sum);
-    }
-    template <class V, class Scalars>
-    static INLINE void store_sums(Pairs<V> sum, Scalars &rows, int k) {
-        store(rows.sum_high + k, sum.high);
-        store(rows.sum_low + k, sum.low);
     }
 
     template <class C, class Scalars>
@@ -183,7 +171,8 @@ private:
             rows.log[r] = rows.excess[r] = 0;
             if (is_irregular(rows, r))
                 continue;
-            rows.excess[r] = high(excess(Lane{{rows.max[r], rows.second[r], 0}}, stats).log);
+            const Range<double> range{rows.max[r], rows.second[r], 0};
+            rows.excess[r] = high(excess(range, stats).log);
             if (is_tiny(rows, r))
                 any |= rows.excess[r] != 0;
             else

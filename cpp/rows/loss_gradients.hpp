@@ -26,8 +26,12 @@ template <class C> struct GradientStats : Stats<C> {
 
 struct CrossEntropyWithGrad {
     static constexpr int wanted = wants_min | wants_second;
-    static constexpr bool writes = true, keeps = true;
-    template <class C> using Function = Factor<C, Products::normal>;
+    static constexpr bool writes = true, keeps = true, in_parts = false;
+    template <class C> struct Function : Factor<C, Products::normal> {
+        static constexpr Results results = Results::all_but_one; // the label's
+        INLINE Function() {}
+        INLINE explicit Function(Real<C> factor) : Factor<C, Products::normal>(factor) {}
+    };
 
     template <class C> using Stats = GradientStats<C>;
 
@@ -70,7 +74,7 @@ struct CrossEntropyWithGrad {
         if (!stats.regular)
             return Loss<C>::store(row, not_a_number<double>);
         if (!stats.confident)
-            stats.excess = excess(row, stats);
+            stats.excess = excess(row.range, stats);
         stats.loss.store(row, stats.excess);
         differentiate(row, stats);
         // Weights or probabilities that are not numbers.
@@ -86,6 +90,11 @@ struct CrossEntropyWithGrad {
         beside.from = row.kept;
         beside.to = row.y;
         beside.function = Function<C>(stats.factor);
+        if (replaces(row)) {
+            C target;
+            store_one(&target, stats.target, stats.target_lift);
+            row.seam->replace(row.y + stats.loss.label, target);
+        }
     }
 
     template <class R>
@@ -104,7 +113,7 @@ struct CrossEntropyWithGrad {
             write_products<Products::lowered>(row, stats);
         else if (!written)
             rewrite(row.kept, row.y, row.n, Function<C>(stats.factor));
-        if (stats.loss.label >= 0)
+        if (stats.loss.label >= 0 && !(written && replaces(row)))
             store_one(row.y + stats.loss.label, stats.target, stats.target_lift);
     }
 
@@ -118,6 +127,10 @@ struct CrossEntropyWithGrad {
     }
 
 private:
+    // Whether the row goes past the caches, if it is written beside another.
+    template <class R> static INLINE bool replaces(const R &row) {
+        return row.seam && row.kept != row.y;
+    }
     template <class R> static INLINE bool is_spread(const R &row) { // over all classes
         return row.other || row.rows->loss->smoothing != 0;
     }

@@ -184,9 +184,10 @@ private:
 // logsumexp.
 struct LogResults {
     static constexpr int wanted = wants_second;
-    static constexpr bool writes = false, keeps = false;
+    static constexpr bool writes = false, keeps = false, in_parts = false;
     template <class C> struct Function {
         using Scalar = C;
+        static constexpr Results results = Results::none;
         template <class V> INLINE V operator()(V v) const { return v; }
     };
     template <class C> using Stats = LogStats<C>;

@@ -2,7 +2,7 @@
 // follows from them, write() what becomes of the row. Here those that have the row alone;
 // rows/losses.hpp, rows/backward.hpp.
 #pragma once
-#include "rows/engine.hpp"
+#include "rows/parts.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
@@ -22,23 +22,28 @@ struct KeepNothing {
 // y = e / sum. A row with NaN, +inf or nothing but -inf is NaN.
 struct Softmax {
     static constexpr int wanted = wants_min;
-    static constexpr bool writes = true, keeps = true;
+    static constexpr bool writes = true, keeps = true, in_parts = true;
     template <class C> using Function = Factor<C, Products::normal>;
 
     template <class C> using Stats = softlane::SOFTLANE_ISA::Stats<C>;
 
     template <class R> static INLINE void reduction(const R &row, Stats<typename R::C> &stats) {
-        reduce<false>(row, row.range.max, keep_in(again(row) ? nullptr : row.kept), stats);
+        using C = typename R::C;
+        const bool has_part_none = row.rows->parts && row.range.max == -infinity<C>;
+        reduce<false>(row, has_part_none ? C(0) : row.range.max,
+                      keep_in(again(row) ? nullptr : row.kept), stats);
     }
     template <class R> static INLINE void settle(const R &row, Stats<typename R::C> &stats) {
         stats.settle(row.n);
+        if (Part *parts = row.rows->parts)
+            note(row, stats, parts[row.index]);
     }
     // `beside` is to write the row, if it is as most are.
     template <class R>
     static INLINE void plan(const R &row, const Stats<typename R::C> &stats,
                             Beside<typename R::Function, typename R::Lies> &beside) {
         using C = typename R::C;
-        if (!stats.regular || !stats.shallow || again(row))
+        if (!stats.regular || !stats.shallow || again(row) || row.rows->parts)
             return;
         beside.from = row.kept;
         beside.to = row.y;
@@ -47,21 +52,40 @@ struct Softmax {
     template <class R>
     static INLINE void write(const R &row, const Stats<typename R::C> &stats, bool written) {
         using C = typename R::C;
-        if (written)
+        if (written || row.rows->parts)
             return;
         if (!stats.regular)
             return fill(row.y, row.n, not_a_number<C>);
-        const Real<C> factor = reciprocal(real<C>(stats.sum));
+        write(row, stats, reciprocal(real<C>(stats.sum)));
+    }
+    // e * factor * 2^-lift
+    template <class R>
+    static __attribute__((noinline)) void write(const R &row, const Stats<typename R::C> &stats,
+                                                Real<typename R::C> factor, int lift = 0) {
+        using C = typename R::C;
         if constexpr (!R::Lies::converts)
             if (again(row))
-                return write_again(row, stats, factor);
+                return write_again(row, stats, factor, lift);
         if (stats.shallow)
             rewrite(row.kept, row.y, row.n, Function<C>(factor));
         else
-            rewrite(row.kept, row.y, row.n, Factor<C, Products::lowered>(factor));
+            rewrite(row.kept, row.y, row.n, Factor<C, Products::lowered>(factor, lift));
     }
 
 private:
+    template <class R>
+    static INLINE void note(const R &row, const Stats<typename R::C> &stats, Part &part) {
+        using C = typename R::C;
+        const double max = static_cast<double>(row.range.max);
+        part.sum = stats.sum.high;
+        part.sum_low = stats.sum.low;
+        part.lift = 0;
+        part.shift = stats.shift;
+        part.origin = static_cast<double>(stats.careful.origin);
+        part.max = max;
+        part.shallow = stats.shallow;
+        part.holds = held<C>(max, part.sum, row.n);
+    }
     // Of a long row that no cache holds, exponentials are computed twice rather than stored and
     // read.
     template <class R> static INLINE bool again(const R &row) {
@@ -72,30 +96,32 @@ private:
     }
     template <Argument argument, class C, Products products> struct Again {
         using Scalar = C;
+        static constexpr Results results = Results::all;
         Exp<C, argument> exp;
         Factor<C, products> factor;
         template <class V> INLINE V operator()(V x) const { return factor(exp(x)); }
     };
     template <Argument argument, Products products, class R>
-    static __attribute__((noinline)) void
-    write_again(const R &row, const Stats<typename R::C> &stats, Real<typename R::C> factor) {
+    static __attribute__((noinline)) void write_again(const R &row,
+                                                      const Stats<typename R::C> &stats,
+                                                      Real<typename R::C> factor, int lift) {
         using C = typename R::C;
         using Function = Again<argument, C, products>;
         const Exp<C, argument> exp(row.scaling, stats.careful, stats.shift);
         const Beside<Function, typename R::Lies> beside{
             // looked at to be asked for
-            row.x, nullptr, row.x, row.y, true, true, {exp, Factor<C, products>(factor)}};
-        Company<0, Function, typename R::Lies>(beside, row.n).run();
+            row.x, nullptr, row.x, row.y, true, true, {exp, Factor<C, products>(factor, lift)}};
+        Company<0, Function, typename R::Lies>(beside, row.n, row.seam).run();
     }
     template <class R>
     static INLINE void write_again(const R &row, const Stats<typename R::C> &stats,
-                                   Real<typename R::C> factor) {
+                                   Real<typename R::C> factor, int lift) {
         if (!stats.shallow)
-            write_again<Argument::scaled, Products::lowered>(row, stats, factor);
+            write_again<Argument::scaled, Products::lowered>(row, stats, factor, lift);
         else if (row.scaling.temperature == 1)
-            write_again<Argument::shallow, Products::normal>(row, stats, factor);
+            write_again<Argument::shallow, Products::normal>(row, stats, factor, lift);
         else
-            write_again<Argument::scaled, Products::normal>(row, stats, factor);
+            write_again<Argument::scaled, Products::normal>(row, stats, factor, lift);
     }
 };
 
@@ -111,7 +137,7 @@ __attribute__((noinline)) void log_reduce(const R &row, Stats<typename R::C> &st
 }
 template <class R> INLINE void log_settle(const R &row, LogStats<typename R::C> &stats) {
     stats.settle(row.n);
-    stats.excess = stats.regular ? excess(row, stats) : Excess<typename R::C>();
+    stats.excess = stats.regular ? excess(row.range, stats) : Excess<typename R::C>();
 }
 
 // x -> (x - max) / T - log, where T = 1 or by three factors: the first keeps the difference finite,
@@ -119,6 +145,7 @@ template <class R> INLINE void log_settle(const R &row, LogStats<typename R::C> 
 // only at the end.
 template <class C, bool divided> struct LogOf {
     using Scalar = C;
+    static constexpr Results results = Results::all;
     C max = 0, minus_log = 0, before = 1, middle = 1, after = 1;
 
     INLINE LogOf() {}
@@ -145,7 +172,7 @@ template <class C, bool divided> struct LogOf {
 // the second is exact beyond C's digits. Rows as in Softmax.
 struct LogSoftmax {
     static constexpr int wanted = wants_second;
-    static constexpr bool writes = true, keeps = false;
+    static constexpr bool writes = true, keeps = false, in_parts = false;
     template <class C> using Function = LogOf<C, false>;
 
     template <class C> using Stats = LogStats<C>;

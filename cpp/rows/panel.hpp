@@ -162,6 +162,14 @@ INLINE void exponentials(const P &panel, ScalarsOf<P> &rows, LaneSums<typename P
     sum_up<Op::keeps>(panel, sums, company, exp);
 }
 
+template <int N, class Scalars> INLINE void store_sums(Vec<double, N> sum, Scalars &rows, int k) {
+    store(rows.sum_high + k, sum);
+}
+template <class V, class Scalars> INLINE void store_sums(Pairs<V> sum, Scalars &rows, int k) {
+    store(rows.sum_high + k, sum.high);
+    store(rows.sum_low + k, sum.low);
+}
+
 template <int N> INLINE void store_limbs(Vec<double, N> factor, float *hi, float *lo) {
     const auto high = narrow(factor);
     store(hi, high);

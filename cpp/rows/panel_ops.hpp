@@ -12,11 +12,11 @@ namespace {
 // of any rows after lift(), that is unusual_of(). At last complete() does what is not the same of
 // all elements. An op that `has_results` may be without a y.
 struct SoftmaxPanel {
-    static constexpr bool keeps = true, capped = false;
+    static constexpr bool keeps = true, capped = false, in_parts = true;
     static constexpr int wanted = wants_min;
     template <class C> static constexpr bool has_results = false;
     template <class C> static constexpr bool turns_short_rows = true;
-    static constexpr std::size_t longest_grouped_row = 256;
+    static constexpr std::size_t longest_grouped_row = 256, longest_grouped_in_stream = 100;
 
     template <class C> static INLINE bool serves(const Rows &rows) {
         return is_moderate<C>(*rows.temperature);
@@ -110,8 +110,9 @@ public:
     INLINE PanelWalk(const Rows &rows)
         : rows_(rows), x_{static_cast<const C *>(rows.x), rows.x_stride_bytes},
           y_{static_cast<C *>(rows.y), rows.y_stride_bytes},
-          scratch_(static_cast<C *>(rows.scratch)), n_(rows.length), count_(rows.count),
-          scaling_(scaling_for(*rows.temperature, C())), head_(0), streams_(false) {
+          scratch_(static_cast<C *>(rows.scratch)), parts_(static_cast<Part *>(rows.scratch)),
+          n_(rows.length), count_(rows.count), scaling_(scaling_for(*rows.temperature, C())),
+          head_(0), streams_(false) {
         // Panels begin where cache lines of the result do, if those of all elements do there.
         const std::size_t misaligned = reinterpret_cast<std::uintptr_t>(rows.y) % 64;
         if (rows.y_stride_bytes % 64 == 0 && misaligned % sizeof(C) == 0) {
@@ -121,6 +122,12 @@ public:
     }
 
     INLINE void run() const {
+        if constexpr (Op::in_parts)
+            if (n_ > longest_at_once) {
+                for (std::size_t i = 0; i < count_; i += Narrow::lanes)
+                    few_in_parts(i, count_ - i < Narrow::lanes ? count_ - i : Narrow::lanes);
+                return;
+            }
         std::size_t i = 0;
         if (scratch_ && count_ >= head_ + Wide::lanes) {
             const std::size_t panels = (count_ - head_) / Wide::lanes;
@@ -230,6 +237,57 @@ private:
         else
             write_unusual(from, y, rows, column, rows_left, panel.part);
     }
+    // The same of long rows, as rows/parts.hpp has one.
+    __attribute__((noinline)) void few_in_parts(std::size_t at, std::size_t count) const {
+        using P = Panel<Narrow, Tail>;
+        constexpr int lanes = Narrow::lanes;
+        const auto column = static_cast<std::ptrdiff_t>(at);
+        const std::size_t most = part_length(n_), parts = part_count(n_);
+        const auto panel = [&](std::size_t k) {
+            const std::size_t first = k * most, n = n_ - first < most ? n_ - first : most;
+            return P{
+                x_.right(column).down(first), y_.right(column).down(first), n, {count}, scaling_};
+        };
+        Scalars<Narrow> rows;
+        for (std::size_t k = 0; k < parts; ++k) {
+            const P now = panel(k);
+            LaneSums<Narrow> sums(now.n);
+            ranges<0>(now, rows);
+            Part *part = parts_ + k * lanes;
+            for (int r = 0; r < lanes; ++r) {
+                part[r].max = static_cast<double>(rows.max[r]);
+                if (rows.max[r] == -infinity<C>)
+                    rows.max[r] = rows.top[r] = 0;
+            }
+            reduce_far<Op>(now, rows, sums);
+            for (int i = 0; i < lanes; i += native_lanes<C>)
+                store_sums(sums.total(i), rows, i);
+            for (int r = 0; r < lanes; ++r) {
+                part[r].lift = 0;
+                part[r].sum = rows.sum_high[r];
+                part[r].sum_low = sizeof(C) == 4 ? 0 : rows.sum_low[r];
+                part[r].shift = static_cast<double>(rows.shift[r]);
+                part[r].origin = static_cast<double>(rows.origin[r]);
+                part[r].holds = held<C>(part[r].max, part[r].sum, now.n);
+            }
+        }
+        for (int r = 0; r < lanes; ++r)
+            join<C>(*rows_.temperature, parts_ + r, parts, lanes);
+        for (std::size_t k = 0; k < parts; ++k) {
+            for (int r = 0; r < lanes; ++r) {
+                const Part &part = parts_[k * lanes + static_cast<std::size_t>(r)];
+                const Factor<C, Products::lowered> factor(sum_of<C>(part), part.lift);
+                rows.hi[r] = factor.hi;
+                rows.lo[r] = factor.lo;
+                rows.irregular[r] = part.holds == Part::Holds::irregular ? C(1) : C(0);
+            }
+            const P now = panel(k);
+            const auto result = Op::template unusual_of<Narrow>(rows, 0);
+            for (std::size_t i = 0; i < now.n; ++i)
+                store(now.kept.at(i), result(load<Narrow>(now.kept.at(i), now.part, C(0))),
+                      now.part);
+        }
+    }
     template <class Of>
     INLINE void complete(const Of &of, std::ptrdiff_t first, int count, bool usual) const {
         const auto of_x = x_.right(first);
@@ -263,7 +321,8 @@ private:
     const Rows &rows_;
     Side<const C> x_;
     Side<C> y_;
-    C *scratch_; // of two panels, or null
+    C *scratch_;  // of two panels, or null; or
+    Part *parts_; // of a panel of long rows
     std::size_t n_, count_;
     Scaling<C> scaling_;
     std::size_t head_; // rows before the first whole panel

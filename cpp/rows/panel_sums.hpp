@@ -24,6 +24,7 @@ template <class E> struct Side {
     INLINE Side right(std::ptrdiff_t lanes) const {
         return {data ? data + lanes : nullptr, stride_bytes};
     }
+    INLINE Side down(std::size_t elements) const { return {at(elements), stride_bytes}; }
 };
 
 // `part`: Whole, or a Tail where fewer rows than lanes are left.
@@ -147,17 +148,23 @@ template <class V> struct LaneSums {
         flushed = true;
     }
     INLINE Reals<N> total(int k) const { // of the rows from k on
-        if constexpr (is_float)
+        if constexpr (is_float && V::lanes > sum_lanes<C>)
             return {folded<0, 1>(k), folded<0, 1>(k + D::lanes)};
         else
-            return total_of_pairs(k);
+            return total_apart(k);
     }
 
 private:
     // One register: of a struct of more, compilers keep copies in memory.
     using D = Vec<double, native_lanes<double>>;
 
-    __attribute__((noinline)) Reals<N> total_of_pairs(int k) const { return folded<0, 1>(k); }
+    // Of few rows, or of pairs: once in the program.
+    __attribute__((noinline)) Reals<N> total_apart(int k) const {
+        if constexpr (is_float)
+            return {folded<0, 1>(k), folded<0, 1>(k + D::lanes)};
+        else
+            return folded<0, 1>(k);
+    }
 
     INLINE auto of(std::size_t j, int k) const {
         if constexpr (is_float) {

@@ -51,10 +51,12 @@ INLINE Range<typename V::Scalar> range_of(const Extremes<wanted, V> &of) {
 }
 
 // What a row far from 0 is reduced from: the maximum, whichever op reduces it; from `top`, the
-// second largest, if that is so far below that no sum sees both. Differences that matter are exact.
+// second largest, if that is so far below that no sum sees both, or what stands for a maximum that
+// is -inf. Differences that matter are exact.
 constexpr double farthest_top = 1000; // in units of the temperature
 template <class C> INLINE C origin_of(C max, C top, double t) {
-    return static_cast<double>(max) - static_cast<double>(top) <= farthest_top * t ? max : top;
+    const double above = static_cast<double>(max) - static_cast<double>(top);
+    return above >= 0 && above <= farthest_top * t ? max : top;
 }
 
 template <class C>
@@ -69,7 +71,8 @@ template <class C> INLINE double shallow_span(double t, std::size_t n) {
 }
 
 // NaN is passed over, so an all-NaN row gives -inf and +inf.
-template <int wanted, class C, class In> INLINE Range<C> row_range(In x, std::size_t n) {
+template <int wanted, class C, class In>
+__attribute__((noinline)) Range<C> row_range(In x, std::size_t n) {
     using V = Vec<C, 4 * sum_lanes<C>>; // four at a time: max has a latency of four cycles
     using W = Vec<C, sum_lanes<C>>;
     Extremes<wanted, V> wide;

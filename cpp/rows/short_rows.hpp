@@ -217,11 +217,10 @@ private:
 // One op over a batch of rows, by the way that is fastest for their length, where that pays for its
 // code: double rows take twice as long for an element, so they have less to gain. Rows that are
 // longer than longest_grouped_row take long beside their own scalars; groups do not write past the
-// caches, which pays where rows are not short.
-constexpr std::size_t longest_grouped_in_stream = 512;
+// caches, which pays where rows are longer than longest_grouped_in_stream.
 template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) noexcept {
     const bool serves = rows.length <= PanelOp::longest_grouped_row &&
-                        (!rows.stream || rows.length <= longest_grouped_in_stream) &&
+                        (!rows.stream || rows.length <= PanelOp::longest_grouped_in_stream) &&
                         rows.count >= least_short_rows && rows.temperature_stride == 0 &&
                         PanelOp::template serves<C>(rows);
     constexpr bool turns = PanelOp::template turns_short_rows<C>;

@@ -87,7 +87,8 @@ template <> struct Sum<double> : CompensatedLanes<double> {
         V high, low;
     };
     INLINE Lanes in_lanes() const { return {sub(high, start), low}; }
-    static INLINE DoubleDouble total(const Lanes &sums) {
+    // Long: once in the program.
+    static __attribute__((noinline)) DoubleDouble total(const Lanes &sums) {
         double h[lanes], l[lanes];
         store(h, sums.high);
         store(l, sums.low);

@@ -85,8 +85,8 @@ template <class C> void exp_only(const C *x, C *e, std::size_t n, int shift, C s
 }
 
 template <class C>
-void vec_function(VecFn function, const C *a, const C *b, const C *c, std::size_t count,
-                  C *y) noexcept {
+__attribute__((cold)) void vec_function(VecFn function, const C *a, const C *b, const C *c,
+                                        std::size_t count, C *y) noexcept {
     using V = Vec<C, sum_lanes<C>>;
     const V va = load<V>(a), vb = load<V>(b), vc = load<V>(c);
     auto result = [&]() -> V {
@@ -186,8 +186,10 @@ void exp_real_only(const double *z, double *upper, double *lower, std::size_t n)
 #endif
 #ifdef SOFTLANE_HAS_WORDS
 #define SOFTLANE_WORDS(Op) each_row_that<Op, InWords>
+#define SOFTLANE_WORD_PARTS(Op) parts_fns<Op, InWords>
 #else
 #define SOFTLANE_WORDS(Op) nullptr
+#define SOFTLANE_WORD_PARTS(Op) PartsFns()
 #endif
 #define SOFTLANE_ROWS(Op, Panel)                                                                   \
     {SOFTLANE_ROWS_OF(Op, Panel, float), SOFTLANE_ROWS_OF(Op, Panel, double)}
@@ -209,6 +211,8 @@ constexpr KernelTable make_table(const char *isa) {
              SOFTLANE_ROWS(LogResults, LogPanel),
              SOFTLANE_ROWS(CrossEntropyWithGrad, CrossEntropyWithGradPanel)},
             {SOFTLANE_WORDS(Softmax)},
+            {parts_fns<Softmax, Plainly<float>>, parts_fns<Softmax, Plainly<double>>},
+            SOFTLANE_WORD_PARTS(Softmax),
             {SOFTLANE_PANELS(SoftmaxPanel), // likewise
              SOFTLANE_PANELS(LogPanel),
              SOFTLANE_FLOAT_PANELS(LogPanel),

@@ -27,6 +27,13 @@ template <class C, class Out> __attribute__((noinline)) void fill(Out y, std::si
 
 template <class C> constexpr C not_a_number = static_cast<C>(__builtin_nan(""));
 
+// What a function makes of a row beside another: see rows/company.hpp.
+enum class Results {
+    none,
+    all,
+    all_but_one, // in a stream; that is replaced
+};
+
 // How the products of a row's exponentials with its factor are rounded.
 enum class Products {
     normal,  // none is subnormal
@@ -40,6 +47,7 @@ enum class Products {
 // factors are tiny, and the other way round where they are huge.
 template <class C, Products products> struct Factor {
     using Scalar = C;
+    static constexpr Results results = Results::all;
     int exponent = 0; // the limbs are 2^exponent too large, and so is before()
     C hi = 0, lo = 0, after = 0;
 
@@ -64,6 +72,10 @@ template <class C, Products products> struct Factor {
         after = static_cast<C>(power_of_two(-exponent));
         const double h = moved(high(factor), exponent - lift);
         set(h, moved(low(factor), exponent - lift));
+        // What some levels flush is nothing on all of them.
+        constexpr C least_normal = is_float ? C(0x1p-126) : C(0x1p-1022);
+        if (products == Products::lowered && lo < least_normal && lo > -least_normal)
+            lo = 0;
         if (power + exponent > (is_float ? 60 : 780)) // whose products with exponentials overflow
             lo = 0;
         if (!(magnitude(hi) < infinity<C>)) {

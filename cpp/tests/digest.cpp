@@ -143,6 +143,20 @@ void rows(const KernelTable &table, const TrialOp &of, DType dtype, const Layout
           hash);
 }
 
+// Softmax in parts: one row of each kind.
+void long_rows(const KernelTable &table) {
+    for (int d = 0; d < dtype_count; ++d)
+        for (const bool axis_first : {false, true}) {
+            Hash hash;
+            Random random(7);
+            run_trial(table, trial_ops[0], static_cast<DType>(d),
+                      {row_kinds, longest_at_once + 7001, axis_first}, random, hash);
+            print(table.isa,
+                  std::string("row_long_") + dtype_name[d] + (axis_first ? "_columns" : "_rows"),
+                  hash);
+        }
+}
+
 // Whether the hashes are those of core/self_test_hashes.hpp.
 bool self_tests(const KernelTable &table) {
     bool passed = true;
@@ -273,6 +287,7 @@ int main(int count, char **arguments) {
         vec_functions<double>(table->isa, "f64", table->vec.f64);
         conversions(*table);
         passed = self_tests(*table) && passed;
+        long_rows(*table);
         exponential<float>(table->isa, "f32", table->exp.f32);
         exponential<double>(table->isa, "f64", table->exp.f64);
         logarithms(table->isa, "log1p", table->log.log1p, -300, 60, 4001);
