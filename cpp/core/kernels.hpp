@@ -54,9 +54,9 @@ using RowsFn = void (*)(const Rows &) noexcept;
 
 // Up to this length rows are worked on in company: some at a time.
 constexpr std::size_t longest_in_company = 16384;
-// Softmax has longer rows in parts, each reduced as a row by itself; then they are joined, and
-// written. The bits depend on a part's length. It is odd in units of 256: no part is at the same
-// place in its pages as the one two further on, which is read while it is written.
+// Softmax has rows longer than this in parts, each reduced as a row by itself; then they are
+// joined, and written. The bits depend on a part's length. It is odd in units of 256: no part is at
+// the same place in its pages as the one two further on, which is read while it is written.
 constexpr std::size_t longest_at_once = std::size_t{1} << 17;
 constexpr std::size_t least_part = 8448, most_parts = 1024;
 static constexpr std::size_t part_length(std::size_t length) {
