@@ -155,7 +155,7 @@ MUTANTS = [
     Mutant(
         "sum",
         "not flushed between blocks",
-        "rows/engine.hpp",
+        "rows/raise.hpp",
         "            if (i % block == 0 && i < n)\n                sum.flush();\n",
         "",
         "hashes panels self_test",  # bits, not accuracy
@@ -163,7 +163,7 @@ MUTANTS = [
     Mutant(
         "sum",
         "a row is settled by the one after it",
-        "rows/engine.hpp",
+        "rows/each_row.hpp",
         "RowOp::settle(row[passed], stats[passed]);",
         "RowOp::settle(row[i], stats[passed]);",
         "cross_entropy log_rows",
@@ -579,7 +579,7 @@ MUTANTS = [
     Mutant(
         "stream",
         "end of the last row not written",
-        "rows/engine.hpp",
+        "rows/each_row.hpp",
         "        seam.release();\n",
         "        ;\n",
         "streaming",

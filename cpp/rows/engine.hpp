@@ -5,6 +5,7 @@
 #include "core/kernels.hpp"
 #include "rows/company.hpp"
 #include "rows/log.hpp"
+#include "rows/raise.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
@@ -78,60 +79,6 @@ template <class C> struct Stats {
         regular = is_regular<C>(sum.high, n);
     }
 };
-
-// The exponentials of a row's whole vectors, as many at a time as a level is given: they are added
-// to the sum, body(i, e) sees them. Returns the number of elements that are done.
-//
-// An exponential takes some 40 cycles from its argument to the sum, and a processor looks no more
-// than a hundred vector operations ahead. Where registers suffice for a pipeline, each turn of the
-// loop therefore reduces the arguments of the next vectors, raises those that were reduced in the
-// last turn, and adds up those that were raised then. That pays from some 128 elements on.
-enum class Loops { pipeline, either, simple }; // those that a level with a pipeline has
-template <Loops loops, class C, class Function, class In, class Body>
-INLINE std::size_t raise(const Function &exp, In row, std::size_t n, Sum<C> &sum, Body body) {
-    using Wide = Vec<C, row_unroll * sum_lanes<C>>;
-    constexpr std::size_t block = Sum<C>::block;
-    const std::size_t whole = n - n % Wide::lanes;
-    std::size_t i = 0;
-    const auto in_blocks = [&](auto turn, auto end_block) INLINE_LAMBDA {
-        do {
-            const std::size_t end = whole - i > block ? i + block : whole;
-            for (; i < end; i += Wide::lanes)
-                turn();
-            end_block();
-            if (i % block == 0 && i < n)
-                sum.flush();
-        } while (i < whole);
-    };
-    constexpr bool has_simple = !row_pipeline || loops != Loops::pipeline;
-    constexpr bool has_pipeline = row_pipeline && loops != Loops::simple;
-    if (has_pipeline && whole >= (has_simple ? 128 : 1)) {
-        auto next = exp.parts(load<Wide>(row));
-        Wide last = broadcast<Wide>(C(0));
-        in_blocks(
-            [&]() INLINE_LAMBDA {
-                const auto now = next;
-                const std::size_t ahead = whole - i > Wide::lanes ? i + Wide::lanes : i;
-                next = exp.parts(load<Wide>(row + ahead));
-                sum += last;
-                last = exp.raised(now);
-                body(i, last);
-            },
-            [&]() INLINE_LAMBDA {
-                sum += last;
-                last = broadcast<Wide>(C(0));
-            });
-    } else if (has_simple && whole > 0) {
-        in_blocks(
-            [&]() INLINE_LAMBDA {
-                const Wide e = exp(load<Wide>(row + i));
-                sum += e;
-                body(i, e);
-            },
-            []() INLINE_LAMBDA {});
-    }
-    return whole;
-}
 
 // Fills in what is known before the sums are added up across the lanes. keep(i, part, e) sees each
 // vector of exponentials as they are made.
@@ -288,131 +235,6 @@ INLINE Excess<float> excess(const Range<float> &range, const Stats<float> &s) {
 __attribute__((noinline)) Excess<double> excess(const Range<double> &range,
                                                 const Stats<double> &s) {
     return excess_here(range, s);
-}
-
-// The last `count` of a sequence of plain values. They are not constructed, which a call on a short
-// row would notice: each is assigned before it is read.
-template <class T, std::size_t count> class Ring {
-public:
-    INLINE T &operator[](std::size_t i) { return reinterpret_cast<T *>(memory_)[i % count]; }
-
-private:
-    alignas(T) unsigned char memory_[count * sizeof(T)];
-};
-
-// One op over a batch of rows. While a row is reduced, the one two further on is looked at, the one
-// before is settled and the one two before is written; of long rows, which leave the cache in
-// between, one at a time.
-constexpr std::size_t kept_gap = 1344;   // a load near a store that is 4096 bytes off waits for it
-constexpr std::size_t kept_bytes = 8192; // exponentials of a row, in the first-level cache
-static_assert(kept_bytes == longest_kept_words * sizeof(float));
-
-template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexcept {
-    using C = typename Lies::C;
-    using R = Row<RowOp, Lies>;
-    constexpr std::size_t slots = 4; // three are needed
-    alignas(64)
-        C kept[RowOp::keeps ? slots : 1][RowOp::keeps ? (kept_bytes + kept_gap) / sizeof(C) : 1];
-    const std::size_t n = rows.length;
-    const bool keeps_apart = n <= kept_bytes / sizeof(C) && !rows.parts;
-    const std::size_t distance =
-        exp_unroll == 1 || n > longest_in_company || rows.count == 1 ? 0 : 2;
-    const std::size_t ahead = distance ? distance : 1;
-    const double *t = rows.temperature;
-    auto scaling = [](double temperature) {
-        return scaling_for(is_moderate<C>(temperature) ? temperature : 1, C());
-    };
-    Scaling<C> current = scaling(*t);
-    current.temperature = *t;
-    double span = shallow_span<C>(*t, n);
-    const auto x = [&](std::size_t i) {
-        const auto at = static_cast<std::ptrdiff_t>(i) * rows.x_row_stride_bytes;
-        return Lies::in(static_cast<const char *>(rows.x) + at, rows);
-    };
-    Ring<R, slots> row;
-    Ring<Range<C>, slots> range;
-    Ring<typename RowOp::template Stats<C>, slots> stats;
-    for (std::size_t i = 0; i < ahead && i < rows.count; ++i)
-        range[i] = row_range<RowOp::wanted, C>(x(i), n);
-    const char *other = static_cast<const char *>(rows.other);
-    char *y = static_cast<char *>(rows.y);
-    const bool has_seams = exp_unroll > 1 && distance && has_shared_lines<C>(rows);
-    Seam<C> seam;
-    for (std::size_t i = 0; i < rows.count + distance; ++i) {
-        const std::size_t done = i - distance; // of the row that is written; may not be one yet
-        const bool has_done = RowOp::writes && done < rows.count;
-        Beside<typename R::Function, Lies> beside;
-        beside.asks = rows.distant;
-        if (i < rows.count) {
-            if (*t != current.temperature) {
-                current = scaling(*t);
-                current.temperature = *t;
-                span = shallow_span<C>(*t, n);
-            }
-            if (i + ahead < rows.count) {
-                beside.next = x(i + ahead);
-                beside.range = &range[i + ahead];
-            } else if (exp_unroll > 1 && n > longest_cached) {
-                beside.next = x(i); // for what is read to be asked for
-                beside.asks = true;
-            }
-            if (distance && has_done)
-                RowOp::plan(row[done], stats[done], beside);
-            const typename Lies::Out result = Lies::out(y, rows);
-            C *exponentials = kept[RowOp::keeps ? i % slots : 0];
-            if constexpr (Lies::converts) {
-                if (!keeps_apart)
-                    exponentials =
-                        static_cast<C *>(rows.scratch) + (rows.parts ? i * n
-                                                          : distance ? i % slots * scratch_pitch(n)
-                                                                     : 0);
-            } else {
-                if (!keeps_apart)
-                    exponentials = result;
-                beside.stream = rows.stream && beside.from != beside.to;
-            }
-            R &now = row[i];
-            now.x = x(i);
-            now.other = reinterpret_cast<const C *>(other);
-            now.y = result;
-            now.kept = exponentials;
-            now.n = n;
-            now.scaling = current;
-            now.shallow_span = span;
-            now.range = range[i];
-            now.beside = beside;
-            now.seam = has_seams ? &seam : nullptr;
-            now.rows = &rows;
-            now.index = static_cast<std::ptrdiff_t>(i);
-            RowOp::reduction(now, stats[i]);
-            other += rows.other_row_stride_bytes;
-            y += rows.y_row_stride_bytes;
-            t += rows.temperature_stride;
-        }
-        if (const std::size_t passed = distance ? i - 1 : i; passed < rows.count)
-            RowOp::settle(row[passed], stats[passed]);
-        if (has_done) {
-            const bool written = i < rows.count && row[i].beside.to;
-            RowOp::write(row[done], stats[done], written);
-        }
-    }
-    if (has_seams)
-        seam.release();
-    if (rows.stream)
-        stream_fence();
-}
-
-// Long rows of ops that have them in parts: rows/parts.hpp.
-template <class RowOp, class Lies> void each_long_row(const Rows &rows) noexcept;
-
-template <class RowOp, class Lies> void each_row_that(const Rows &rows) noexcept {
-    if constexpr (RowOp::in_parts)
-        if (rows.length > longest_at_once)
-            return each_long_row<RowOp, Lies>(rows);
-    each_row_at_once<RowOp, Lies>(rows);
-}
-template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
-    each_row_that<RowOp, Plainly<C>>(rows);
 }
 
 } // namespace

@@ -3,7 +3,7 @@
 // row. Then the parts' sums are joined, in the order of the parts, and each is written with a
 // factor of its own.
 #pragma once
-#include "rows/engine.hpp"
+#include "rows/each_row.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
