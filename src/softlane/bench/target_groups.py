@@ -26,8 +26,9 @@ SHORT: tuple[Shape, ...] = ((16384, 64), (100_000, 10), (100_000, 3))
 OPS_SHAPES: tuple[Shape, ...] = ((512, 512), (4096, 2048))
 AVX2_SHAPES: tuple[Shape, ...] = (*IN_CACHE, (4096, 2048))
 PEERS = ("softlane", "onnxruntime", "torch", "np.exp", "numpy")
-HOSTILE_LENGTHS = (10, 64, 100, 1000, 4096, 20000)
-HOSTILE_ELEMENTS = 1 << 17
+HOSTILE_SHAPES: tuple[Shape, ...] = (
+    (13107, 10), (2048, 64), (1310, 100), (131, 1000), (32, 4096), (6, 20000), (4096, 2048),
+)  # fmt: skip
 HOSTILE = (
     "subnormal input",
     "subnormal results",
@@ -68,10 +69,12 @@ def contest(
 
 
 def copies(shape: Shape, axis: int = -1) -> Timers:
-    """softlane, libc's copy, and a plain loop that copies: np.positive."""
+    """softlane, libc's copy, and a loop of vectors that copies: multiplication by 1."""
     case = make_case("softmax", shape, "f32", axis)
-    names: dict[str, object] = {"x": case.x, "out": case.out, "positive": np.positive}
-    plain = timeit.Timer("positive(x, out=out)", globals=names)
+    names: dict[str, object] = {
+        "x": case.x, "out": case.out, "multiply": np.multiply, "one": np.float32(1),
+    }  # fmt: skip
+    plain = timeit.Timer("multiply(x, one, out=out)", globals=names)
     return {**contest(shape, axis=axis), "plain copy": (plain, elements(shape))}
 
 
@@ -127,9 +130,9 @@ def dtypes() -> Timers:
     return timers
 
 
-def hostile(length: int) -> Timers:
+def hostile(shape: Shape) -> Timers:
     """Rows of hostile values or at odd addresses, beside plain ones."""
-    shape = (max(1, HOSTILE_ELEMENTS // length), length)
+    length = shape[-1]
     plain = logits(shape, np.dtype(np.float32))
     arrays: dict[str, Array] = {"plain": plain}
     arrays["subnormal input"] = (plain * np.float32(1e-40)).astype(np.float32)
@@ -190,8 +193,8 @@ def own_groups() -> dict[str, Callable[[], Timers]]:
     groups |= {"fresh result": fresh_result, "tiny call": tiny_call, "dtypes": dtypes}
     for shape in OPS_SHAPES:
         groups[f"ops {shape_text(shape)}"] = partial(ops, shape)
-    for length in HOSTILE_LENGTHS:
-        groups[f"hostile rows {length}"] = partial(hostile, length)
+    for shape in HOSTILE_SHAPES:
+        groups[f"hostile rows {shape_text(shape)}"] = partial(hostile, shape)
     return groups
 
 

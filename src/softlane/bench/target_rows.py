@@ -73,7 +73,7 @@ def every_target() -> Iterator[Target]:
     yield at_least("threads 512x512: one / two", 1.9, "threads 512x512", "1 threads", "2 threads")
     yield Target("threads, worst shape: one / two", ">=", NOISE, _worst_threads)
     for name in groups.HOSTILE:
-        yield Target(f"rows with {name} / plain, worst length", "<=", 1.5, _hostile(name))
+        yield Target(f"rows with {name} / plain, worst shape", "<=", 1.5, _hostile(name))
     yield Target("import beyond numpy's, ms", "<=", 5.0, lambda t: t["package"]["import"] / 1e6)
     yield Target("wheel, MB", "<=", 1.0, lambda t: t["package"]["wheel bytes"] / 1e6)
 
@@ -118,7 +118,8 @@ def _worst_threads(times: Times) -> float:
 
 def _hostile(name: str) -> Callable[[Times], float]:
     def worst(times: Times) -> float:
-        found = [times[f"hostile rows {length}"] for length in groups.HOSTILE_LENGTHS]
+        shapes = groups.HOSTILE_SHAPES
+        found = [times[f"hostile rows {shape_text(shape)}"] for shape in shapes]
         return max(of[name] / of["plain"] for of in found)
 
     return worst
