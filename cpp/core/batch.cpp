@@ -68,6 +68,11 @@ Rows batch_in_arrays(const Plan &plan, const std::ptrdiff_t (&at)[stream_count],
         lines[k] = {p.array[k].data ? p.array[k].data + at[k] : nullptr, rows.stride[k]};
     Rows batch = batch_of(plan, at, rows, count, lines);
     batch.scratch = workspace;
+    if (p.where) {
+        batch.where = reinterpret_cast<const unsigned char *>(p.where) + at[where_stream];
+        batch.where_row_stride_bytes = rows.stride[where_stream];
+        batch.masked = masked_result(p.op).value;
+    }
     batch.half = p.array[x_stream].dtype == DType::f16;
     batch.stream = plan.stream;
     batch.distant = plan.distant;

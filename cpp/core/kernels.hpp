@@ -41,9 +41,13 @@ struct Rows {
     double *extra;                     // of a row: its z-loss, the sign of its sum; or null
     std::ptrdiff_t row_stride;         // (elements) of labels, results and extra
     const LossOptions *loss;
+    const unsigned char *where; // masks x, a byte for each element, 0: takes no part; or null
+    std::ptrdiff_t where_row_stride_bytes;
+    double masked;                                 // what such elements of y become
     std::ptrdiff_t x_stride_bytes, y_stride_bytes; // panels: between the elements of a row,
     void *scratch; // and 2 * length * panel_bytes bytes, aligned to 64; or null: y serves; long
-                   // rows in panels: a Part for each part and lane
+                   // rows in panels: a Part for each part and lane; masked rows:
+                   // masked_scratch_bytes()
     bool stream;   // y is larger than the caches, and not x: its lines need not stay in them
     bool distant;  // x is large: what is read comes from memory and should be asked for early
     bool half;     // words: x and y are float16, else bfloat16
@@ -82,6 +86,13 @@ static constexpr std::size_t words_scratch_bytes(std::size_t length) {
                              : length <= longest_in_company ? 4
                                                             : 1;
     return rows * scratch_pitch(length) * sizeof(float);
+}
+// Masked rows are copied to `scratch`, but where softmax keeps exponentials: as many as are worked
+// on at a time. Elements of `size` bytes.
+static constexpr std::size_t masked_scratch_bytes(Op op, std::size_t length, std::size_t size) {
+    const bool are_kept = op == Op::softmax && length * size <= longest_kept_words * sizeof(float);
+    const std::size_t rows = are_kept ? 0 : length <= longest_in_company ? 4 : 1;
+    return rows * scratch_pitch(length) * size;
 }
 
 // Softmax of one long row, a batch of one, on several threads: its parts from `begin` up to `end`,

@@ -18,6 +18,7 @@ bool call_panels(const Plan &plan, const KernelTable &table,
     batch.y_stride_bytes = lines[y_stream].row_stride_bytes;
     batch.scratch = plan.scratch_bytes ? scratch : nullptr;
     batch.stream = plan.stream;
+    batch.distant = plan.distant;
     const FpEnvironment environment(kernel_subnormals(plan));
     return table.panels[static_cast<int>(p.op)][plan.kernel_dtype == DType::f64](batch);
 }

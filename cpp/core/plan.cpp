@@ -22,6 +22,12 @@ constexpr std::size_t least_panel_rows = 3;
 constexpr std::size_t least_tile_rows = 16; // likewise where they are converted first
 constexpr std::size_t longest_near_words = 1024;
 constexpr std::size_t least_words = 257; // shorter rows are faster converted, in groups
+// Shorter masked rows are faster in tiles, where they become panels and groups.
+struct LeastMasked {
+    std::size_t near, far; // within the caches, beyond
+};
+constexpr LeastMasked least_masked = {200, 64}, least_masked_log = {1024, 200},
+                      least_masked_doubles = {33, 33};
 constexpr std::size_t largest_scratch_elements = 4096;
 constexpr std::size_t largest_panel_tile_bytes = 32 * 1024;
 
@@ -67,6 +73,25 @@ void sort(Loops &loops) {
         std::rotate(std::upper_bound(loops.begin(), loop, *loop, farther), loop, loop + 1);
 }
 
+// Whether the kernel masks such rows by itself, where they lie as it takes them.
+bool masks(Op op, std::size_t length, DType dtype, bool far) {
+    const bool log = op == Op::log_softmax || op == Op::logsumexp;
+    if (!(log || op == Op::softmax) || length > longest_at_once)
+        return false;
+    const LeastMasked &least = dtype == DType::f64 ? least_masked_doubles
+                               : log               ? least_masked_log
+                                                   : least_masked;
+    return length >= (far ? least.far : least.near);
+}
+
+// As many rows of a tile become a panel or a group.
+std::size_t rows_together(Op op, std::size_t length, DType dtype) {
+    if (length <= (dtype == DType::f64 ? 28 : 56))
+        return dtype == DType::f64 ? 16 : 32;
+    const std::size_t longest = has_logarithm(op) ? longest_in_group : least_words - 1;
+    return dtype == DType::f32 && length <= longest ? group_rows : 1;
+}
+
 std::size_t product(const Loops &loops) {
     std::size_t n = 1;
     for (const Loop &loop : loops)
@@ -91,10 +116,10 @@ Plan make_plan(const Problem &given) {
     for (const Array &array : p.array)
         wide = wide || (array.data && array.dtype == DType::f64);
     plan.kernel_dtype = wide ? DType::f64 : DType::f32;
-    bool same = true, swapped = false;
-    plan.direct = p.where == nullptr;
-    bool lines = plan.direct || plan.length == 1 ||
-                 (p.inner.count() == 1 && p.inner[0].stride[where_stream] == 1);
+    const auto is_as_large_as = [&](std::size_t bytes, DType dtype) {
+        return plan.rows * plan.length >= bytes / dtype_size[static_cast<int>(dtype)];
+    };
+    bool same = true, swapped = false, lines = true;
     for (int k = 0; k < array_count; ++k) {
         const Array &array = p.array[k];
         if (array.data == nullptr)
@@ -105,13 +130,20 @@ Plan make_plan(const Problem &given) {
         const bool lies =
             !array.swapped &&
             (plan.length == 1 || (p.inner.count() == 1 && p.inner[0].stride[k] == size));
-        plan.in_place[k] = lies && array.dtype == plan.kernel_dtype &&
-                           (k == y_stream || p.where == nullptr); // or elements are replaced
-        plan.direct = plan.direct && plan.in_place[k];
+        plan.in_place[k] = lies && array.dtype == plan.kernel_dtype;
         lines = lines && lies;
     }
-    plan.lines = lines && !plan.direct;
     const DType stored = p.array[x_stream].dtype;
+    plan.direct = lines && same;
+    if (p.where) {
+        lines = lines && (plan.length == 1 ||
+                          (p.inner.count() == 1 && p.inner[0].stride[where_stream] == 1));
+        plan.direct = plan.direct && lines && !p.array[other_stream].data &&
+                      masks(p.op, plan.length, stored, is_as_large_as(streaming_bytes(), stored));
+        for (int k = 0; k < array_count; ++k) // else elements are replaced
+            plan.in_place[k] = plan.in_place[k] && (k == y_stream || plan.direct);
+    }
+    plan.lines = lines && !plan.direct;
     plan.words = p.op == Op::softmax && plan.lines && !p.where && !wide &&
                  dtype_size[static_cast<int>(stored)] == 2 && p.array[y_stream].dtype == stored &&
                  plan.length >= least_words;
@@ -138,19 +170,19 @@ Plan make_plan(const Problem &given) {
                 panel *
                 std::max<std::size_t>(largest_panel_tile_bytes / (plan.length * panel_bytes), 1);
     }
-    const auto is_as_large_as = [&](std::size_t bytes, DType dtype) {
-        return plan.rows * plan.length >= bytes / dtype_size[static_cast<int>(dtype)];
-    };
-    plan.stream = (plan.direct || (plan.panels && plan.panel_rows == 0)) && !p.fresh &&
-                  p.array[y_stream].data != nullptr &&
+    const bool in_arrays = plan.direct || (plan.panels && plan.panel_rows == 0);
+    plan.stream = in_arrays && !p.fresh && p.array[y_stream].data != nullptr &&
                   p.array[y_stream].data != p.array[x_stream].data &&
                   p.array[y_stream].data != p.array[other_stream].data &&
                   is_as_large_as(streaming_bytes(), plan.kernel_dtype);
     // Of 16-bit rows of which two are in a page the processor sees more by itself.
-    plan.distant = (plan.direct || (plan.words && plan.length > longest_near_words)) &&
+    plan.distant = (in_arrays || (plan.words && plan.length > longest_near_words)) &&
                    is_as_large_as(streaming_bytes() / 2, stored);
     plan.release_gil = plan.rows * plan.length >= release_gil_elements;
 
+    if (plan.direct && p.where)
+        plan.workspace_bytes = masked_scratch_bytes(
+            p.op, plan.length, dtype_size[static_cast<int>(plan.kernel_dtype)]);
     constexpr std::size_t longest = PTRDIFF_MAX / 64; // so that no size of a tile overflows
     if (!plan.direct && plan.length > longest) {
         plan.workspace_bytes = PTRDIFF_MAX; // more than there is
@@ -165,6 +197,9 @@ Plan make_plan(const Problem &given) {
         if (has_logarithm(p.op) && plan.kernel_dtype == DType::f32 &&
             group_rows * row_bytes <= largest_group)
             fitting = std::max(fitting, group_rows);
+        const std::size_t unit = rows_together(p.op, plan.length, plan.kernel_dtype);
+        if (fitting > unit)
+            fitting -= fitting % unit;
         const std::size_t along = p.outer.back().extent;
         plan.tile_rows =
             std::min(along, plan.length < 16 ? fitting : std::min(fitting, most_tile_rows));

@@ -86,7 +86,7 @@ struct Plan {
     std::size_t length = 0;          // of a row; 0: nothing to do
     DType kernel_dtype{};            // f32 or f64: what the kernel reads and writes
     bool in_place[array_count] = {}; // the kernel works on the array itself
-    bool direct = false;             // on all of them, and there is no mask
+    bool direct = false;             // on all of them, and on the mask
     bool panels = false;             // rows lie side by side, each element's in one run
     std::size_t panel_rows = 0;      // then: rows of a tile, where they must be copied or converted
     std::size_t scratch_bytes = 0;   // and what the kernel's scratch takes; or 0: it has none
@@ -95,7 +95,7 @@ struct Plan {
     std::size_t tile_rows = 1;  // otherwise: rows packed at a time
     std::size_t tile_bytes = 0; // of one tile
     int tile_count = 0; // one for each array that has its own, one for what is converted by itself
-    std::size_t workspace_bytes = 0; // for run(): tiles
+    std::size_t workspace_bytes = 0; // for run(): tiles, or masked rows
     bool stream = false;             // the kernel's results go past the caches
     bool distant = false;            // its arguments come from memory
     bool release_gil = false;        // long enough for another thread to profit

@@ -13,17 +13,27 @@ namespace {
 // are NaN throughout.
 bool masks_by_itself(Op op) { return op == Op::softmax || op == Op::log_softmax; }
 
-bool is_nan(const char *element, DType dtype) {
-    const std::size_t size = dtype_size[static_cast<int>(dtype)];
-    const auto above_sign = [&](std::uint64_t bits) { return bits << (65 - 8 * size); };
-    const std::uint64_t infinity = above_sign(minus_infinity_element.bits[static_cast<int>(dtype)]);
-    const auto exceeds = [&](auto bits) {
+// Whether any of so many elements is NaN, each `stride` bytes after the last.
+template <class Bits>
+bool any_nan(const char *element, std::ptrdiff_t stride, std::size_t count, DType dtype) {
+    const auto infinity = static_cast<Bits>(minus_infinity_element.bits[static_cast<int>(dtype)]);
+    bool any = false;
+    for (std::size_t i = 0; i < count; ++i, element += stride) {
+        Bits bits;
         std::memcpy(&bits, element, sizeof bits);
-        return above_sign(bits) > infinity;
-    };
-    return size == 2   ? exceeds(std::uint16_t())
-           : size == 4 ? exceeds(std::uint32_t())
-                       : exceeds(std::uint64_t());
+        any |= static_cast<Bits>(bits << 1) > static_cast<Bits>(infinity << 1); // but for the sign
+    }
+    return any;
+}
+bool any_nan(const char *element, std::ptrdiff_t stride, std::size_t count, DType dtype) {
+    switch (dtype_size[static_cast<int>(dtype)]) {
+    case 2:
+        return any_nan<std::uint16_t>(element, stride, count, dtype);
+    case 4:
+        return any_nan<std::uint32_t>(element, stride, count, dtype);
+    default:
+        return any_nan<std::uint64_t>(element, stride, count, dtype);
+    }
 }
 
 // Of rows whose elements lie next to each other, there and in the mask: what is masked gets its
@@ -38,14 +48,12 @@ void mask_results(const Plan &plan, const std::ptrdiff_t (&at)[stream_count], co
         return y + static_cast<std::ptrdiff_t>(i) * rows.stride[y_stream];
     };
     const bool every_row = !masks_by_itself(p.op); // no public function, but trials
-    bool irregular = every_row;
-    for (std::size_t i = 0; !every_row && i < count; ++i)
-        irregular |= is_nan(result(i), dtype);
+    const bool irregular = every_row || any_nan(y, rows.stride[y_stream], count, dtype);
     for (std::size_t i = 0; irregular && i < count; ++i) {
         const char *const where =
             p.where + at[where_stream] + static_cast<std::ptrdiff_t>(i) * rows.stride[where_stream];
         const Block block{result(i), 0, static_cast<std::ptrdiff_t>(size)};
-        if (every_row || is_nan(result(i), dtype))
+        if (every_row || any_nan(result(i), 0, 1, dtype))
             mask_block(block, read_only(block), {where, 0, 1}, 1, plan.length, size,
                        masked_result(p.op).bits[static_cast<int>(dtype)]);
     }

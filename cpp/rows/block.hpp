@@ -49,6 +49,10 @@ constexpr std::size_t longest_cached = 1 << 19; // elements of a row that stays 
 template <class E> INLINE void prefetch(const E *p) {
     __builtin_prefetch(reinterpret_cast<const char *>(p) + prefetch_distance_bytes, 0, 2);
 }
+// The same of what is written, and not past the caches.
+template <class E> INLINE void prefetch_results(const E *p) {
+    __builtin_prefetch(reinterpret_cast<const char *>(p) + prefetch_distance_bytes, 1, 3);
+}
 
 // body(i, Whole) for each whole vector of the elements [begin, end), then body(i, Tail) for what is
 // left.

@@ -1,6 +1,7 @@
 // One op over a batch of rows, by the engine.
 #pragma once
 #include "rows/engine.hpp"
+#include "rows/mask.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
@@ -25,9 +26,10 @@ static_assert(kept_bytes == longest_kept_words * sizeof(float));
 template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexcept {
     using C = typename Lies::C;
     using R = Row<RowOp, Lies>;
-    constexpr std::size_t slots = 4; // three are needed
+    constexpr std::size_t slots = 4; // three are needed, of masked rows all
     alignas(64)
         C kept[RowOp::keeps ? slots : 1][RowOp::keeps ? (kept_bytes + kept_gap) / sizeof(C) : 1];
+    constexpr bool masks = RowOp::masks && !Lies::converts;
     const std::size_t n = rows.length;
     const bool keeps_apart = n <= kept_bytes / sizeof(C) && !rows.parts;
     const std::size_t distance =
@@ -47,8 +49,23 @@ template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexc
     Ring<R, slots> row;
     Ring<Range<C>, slots> range;
     Ring<typename RowOp::template Stats<C>, slots> stats;
+    // Where its exponentials will be; or its results, if one row comes after the other; or scratch.
+    const auto masked = [&](std::size_t i) -> C * {
+        if (RowOp::keeps && keeps_apart)
+            return kept[RowOp::keeps ? i % slots : 0];
+        if (distance || !RowOp::writes || rows.stream)
+            return static_cast<C *>(rows.scratch) + (distance ? i % slots : 0) * scratch_pitch(n);
+        const auto at = static_cast<std::ptrdiff_t>(i) * rows.y_row_stride_bytes;
+        return reinterpret_cast<C *>(static_cast<char *>(rows.y) + at);
+    };
+    const auto look = [&](std::size_t i) {
+        if constexpr (masks)
+            if (rows.where)
+                return masked_range<RowOp::wanted>(rows, i, masked(i));
+        return row_range<RowOp::wanted, C>(x(i), n);
+    };
     for (std::size_t i = 0; i < ahead && i < rows.count; ++i)
-        range[i] = row_range<RowOp::wanted, C>(x(i), n);
+        range[i] = look(i);
     const char *other = static_cast<const char *>(rows.other);
     char *y = static_cast<char *>(rows.y);
     const bool has_seams = exp_unroll > 1 && distance && has_shared_lines<C>(rows);
@@ -65,8 +82,10 @@ template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexc
                 span = shallow_span<C>(*t, n);
             }
             if (i + ahead < rows.count) {
-                beside.next = x(i + ahead);
-                beside.range = &range[i + ahead];
+                if (!(masks && rows.where)) // which is looked at after this one
+                    beside.range = &range[i + ahead];
+                if (beside.range || rows.distant)
+                    beside.next = x(i + ahead);
             } else if (exp_unroll > 1 && n > longest_cached) {
                 beside.next = x(i); // for what is read to be asked for
                 beside.asks = true;
@@ -88,6 +107,9 @@ template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexc
             }
             R &now = row[i];
             now.x = x(i);
+            if constexpr (masks)
+                if (rows.where)
+                    now.x = masked(i);
             now.other = reinterpret_cast<const C *>(other);
             now.y = result;
             now.kept = exponentials;
@@ -109,7 +131,12 @@ template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexc
         if (has_done) {
             const bool written = i < rows.count && row[i].beside.to;
             RowOp::write(row[done], stats[done], written);
+            if constexpr (masks && RowOp::writes)
+                if (rows.where && !stats[done].regular)
+                    mask_result<C>(rows, done, row[done].y);
         }
+        if (masks && rows.where && i + ahead < rows.count)
+            range[i + ahead] = look(i + ahead);
     }
     if (has_seams)
         seam.release();

@@ -152,13 +152,15 @@ INLINE void reduce(const R &row, typename R::C top, Keep keep, Stats<typename R:
     const bool shallow =
         has_min && static_cast<double>(row.range.max - row.range.min) <= row.shallow_span;
     stats.shallow = shallow;
-    // Of ops that know the range, those whose rows often hold -inf.
-    constexpr bool has_deep = !has_min || (sizeof(C) == 4 && !capped && !R::Lies::converts);
-    constexpr bool has_plain = exp_unroll > 1 && (sizeof(C) == 4 || !capped);
+    // Of ops that know the range, that whose rows often hold -inf.
+    constexpr bool is_gradient = (R::wanted & wants_second) != 0 && has_min;
+    constexpr bool has_deep =
+        !has_min || (sizeof(C) == 4 && !capped && !R::Lies::converts && !is_gradient);
+    constexpr bool has_plain = exp_unroll > 1 && (sizeof(C) == 4 || (!capped && !is_gradient));
     if constexpr (has_plain)
         if (t == 1 && size <= exp_limit && (shallow || has_deep)) {
             const double shift = nearest_integer(top * log2_e);
-            if (has_min && shallow)
+            if (has_min && shallow && !row.rows->where) // masked elements are far below
                 return accumulate<has_min ? Argument::shallow : Argument::plain, capped>(
                     row.x, row.n, row.scaling, careful, shift, top, keep, row.company(), stats);
             if constexpr (has_deep)
@@ -177,20 +179,20 @@ INLINE void reduce(const R &row, typename R::C top, Keep keep, Stats<typename R:
 }
 
 // (a - b) / T, where the temperature is given as for the reduction of a row's elements.
-template <class C> INLINE Real<C> quotient(double a, double b, const Careful<C> &by) {
-    if (a == b) // also where T is so small that parts of it vanish
-        return 0.0;
+INLINE double quotient(double a, double b, const Careful<float> &by) {
     const double f = static_cast<double>(by.factor);
-    if constexpr (sizeof(C) == 4) {
-        return (a - b) * f * f / by.temperature;
-    } else {
-        if (!(magnitude(a) < 0x1p1020 && magnitude(b) < 0x1p1020)) // the difference may overflow
-            return (a * 0.0625 - b * 0.0625) * f * f / (by.temperature * 0.0625);
-        if (!(magnitude((a - b) * f * f) < infinity<double>))
-            return (a - b) * f * f;
-        const DoubleDouble d = two_sum(a, -b);
-        return DoubleDouble(d.high * f * f, d.low * f * f) / by.temperature;
-    }
+    return a == b ? 0.0 : (a - b) * f * f / by.temperature; // T may be so small that it vanishes
+}
+__attribute__((noinline)) DoubleDouble quotient(double a, double b, const Careful<double> &by) {
+    const double f = by.factor;
+    if (a == b)
+        return 0.0;
+    if (!(magnitude(a) < 0x1p1020 && magnitude(b) < 0x1p1020)) // the difference may overflow
+        return (a * 0.0625 - b * 0.0625) * f * f / (by.temperature * 0.0625);
+    if (!(magnitude((a - b) * f * f) < infinity<double>))
+        return (a - b) * f * f;
+    const DoubleDouble d = two_sum(a, -b);
+    return DoubleDouble(d.high * f * f, d.low * f * f) / by.temperature;
 }
 
 // What the other elements of a row add to its largest: `odds` is the sum of the exponentials of all
@@ -208,14 +210,13 @@ template <class C> INLINE Excess<C> excess_here(const Range<C> &range, const Sta
     if (range.second == -infinity<C>)
         return result;
     const double max = static_cast<double>(range.max);
-    const double gap =
-        high(quotient<C>(max, static_cast<double>(s.top), s.careful)); // above the top
+    const double gap = high(quotient(max, static_cast<double>(s.top), s.careful)); // above the top
     // Beyond, even as many elements as memory holds add less than the smallest subnormal number.
     if (!(gap <= (sizeof(C) == 4 ? 150 : 800)))
         return result;
     result.lift = gap > 400 ? 800 : 0; // a factor made of it keeps both its limbs
     const Real<C> e =
-        exp_of_minus<C>(quotient<C>(max, static_cast<double>(s.careful.origin), s.careful),
+        exp_of_minus<C>(quotient(max, static_cast<double>(s.careful.origin), s.careful),
                         static_cast<int>(s.shift) + result.lift);
     const DoubleDouble others = s.sum - DoubleDouble(static_cast<double>(s.top_exponential));
     constexpr DoubleDouble scale{ExpConstants<C>::scale, ExpConstants<C>::scale_low};

@@ -14,7 +14,7 @@ struct CrossEntropyWithGradPanel {
     template <class C> static constexpr bool has_results = false;
     template <class C> static constexpr bool turns_short_rows = false;
     static constexpr std::size_t longest_grouped_row = longest_gradient_in_group;
-    static constexpr std::size_t longest_grouped_in_stream = 300;
+    static constexpr std::size_t longest_grouped_in_stream = 512;
 
     template <class C> static INLINE bool serves(const Rows &rows) {
         return *rows.temperature == 1 && rows.labels && !rows.extra && !rows.loss->weight &&

@@ -14,7 +14,7 @@ struct LogPanel {
     // Logarithms of double rows are computed row by row anyway.
     template <class C> static constexpr bool turns_short_rows = sizeof(C) == 4;
     static constexpr std::size_t longest_grouped_row = longest_in_group;
-    static constexpr std::size_t longest_grouped_in_stream = 300;
+    static constexpr std::size_t longest_grouped_in_stream = 512;
 
     template <class C> static INLINE bool serves(const Rows &rows) {
         return *rows.temperature == 1 && !rows.other &&
@@ -70,15 +70,27 @@ struct LogPanel {
 
     // excess() of float rows without a branch, in loops that the compiler vectorises. Whether any
     // is tiny.
-    template <class Scalars>
-    static __attribute__((noinline)) bool logarithms(Scalars &rows, int k) {
+    template <class Scalars> static INLINE bool logarithms(Scalars &rows, int k) {
+        return logarithms({rows.max + k, rows.second + k, rows.top + k, rows.origin + k,
+                           rows.shift + k, rows.top_exponential + k, rows.sum_high + k,
+                           rows.odds + k, rows.excess + k, rows.log + k});
+    }
+
+private:
+    struct LogLanes { // of PanelScalars
+        const float *max, *second, *top, *origin, *shift, *top_exponential;
+        const double *sum_high;
+        double *odds, *excess;
+        float *log;
+    };
+    static __attribute__((noinline)) bool logarithms(const LogLanes &rows) {
         constexpr int lanes = native_lanes<float>;
         constexpr DoubleDouble scale{ExpConstants<float>::scale, ExpConstants<float>::scale_low};
         constexpr double inverse =
             reciprocal(scale).high * (1 / static_cast<double>(1ull << ExpKernel<float>::bias));
         using V = Vec<float, lanes>;
         using D = Doubles<V>;
-        const auto doubles = [=](const float *of) INLINE_LAMBDA { return load_doubles<D>(of + k); };
+        const auto doubles = [](const float *of) INLINE_LAMBDA { return load_doubles<D>(of); };
         const D zero = broadcast<D>(0), most = broadcast<D>(150);
         const D max = doubles(rows.max), second = doubles(rows.second);
         const D gap = choose(second, broadcast<D>(-infinity<double>),
@@ -88,18 +100,17 @@ struct LogPanel {
         store(shift, choose(gap, most, doubles(rows.shift), zero));
         for (int r = 0; r < lanes; ++r)
             e[r] = exp_of_minus<float>(z[r], static_cast<int>(shift[r]));
-        const D others = sub(load<D>(rows.sum_high + k), doubles(rows.top_exponential));
+        const D others = sub(load<D>(rows.sum_high), doubles(rows.top_exponential));
         store(w, mul(times(others, inverse), load<D>(e)));
         for (int r = 0; r < lanes; ++r)
             log[r] = log1p<float>(w[r]);
         const D all = choose(gap, most, load<D>(log), zero), least = broadcast<D>(0x1p-100);
-        store(rows.odds + k, choose(gap, most, load<D>(w), zero));
-        store(rows.excess + k, all);
-        store(rows.log + k, narrow(choose(least, all, all, zero)));
+        store(rows.odds, choose(gap, most, load<D>(w), zero));
+        store(rows.excess, all);
+        store(rows.log, narrow(choose(least, all, all, zero)));
         return reduce_max(choose(least, all, zero, all)) > 0;
     }
 
-private:
     template <class V> struct Usual {
         V max, log;
         INLINE V operator()(V x) const { return sub(sub(x, max), log); }

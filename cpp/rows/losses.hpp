@@ -136,7 +136,7 @@ template <class C> struct Loss {
         }
     }
     template <class R> INLINE Real<C> distance(const R &row, double x) const { // (max - x) / T
-        return quotient<C>(static_cast<double>(row.range.max), x, by);
+        return quotient(static_cast<double>(row.range.max), x, by);
     }
     template <class R> INLINE Real<C> log_sum(const R &row, const Excess<C> &excess) const {
         return log_sum_exp(row, excess, max);
@@ -184,7 +184,7 @@ private:
 // logsumexp.
 struct LogResults {
     static constexpr int wanted = wants_second;
-    static constexpr bool writes = false, keeps = false, in_parts = false;
+    static constexpr bool writes = false, keeps = false, masks = true, in_parts = false;
     template <class C> struct Function {
         using Scalar = C;
         static constexpr Results results = Results::none;

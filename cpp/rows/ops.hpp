@@ -22,7 +22,7 @@ struct KeepNothing {
 // y = e / sum. A row with NaN, +inf or nothing but -inf is NaN.
 struct Softmax {
     static constexpr int wanted = wants_min;
-    static constexpr bool writes = true, keeps = true, in_parts = true;
+    static constexpr bool writes = true, keeps = true, masks = true, in_parts = true;
     template <class C> using Function = Factor<C, Products::normal>;
 
     template <class C> using Stats = softlane::SOFTLANE_ISA::Stats<C>;
@@ -45,9 +45,12 @@ struct Softmax {
         using C = typename R::C;
         if (!stats.regular || !stats.shallow || again(row) || row.rows->parts)
             return;
+        const Real<C> factor = reciprocal(real<C>(stats.sum));
+        if (!is_normal(row, stats, factor))
+            return;
         beside.from = row.kept;
         beside.to = row.y;
-        beside.function = Function<C>(reciprocal(real<C>(stats.sum)));
+        beside.function = Function<C>(factor);
     }
     template <class R>
     static INLINE void write(const R &row, const Stats<typename R::C> &stats, bool written) {
@@ -66,10 +69,13 @@ struct Softmax {
         if constexpr (!R::Lies::converts)
             if (again(row))
                 return write_again(row, stats, factor, lift);
-        if (stats.shallow)
-            rewrite(row.kept, row.y, row.n, Function<C>(factor));
-        else
-            rewrite(row.kept, row.y, row.n, Factor<C, Products::lowered>(factor, lift));
+        if (is_normal(row, stats, factor))
+            return rewrite(row.kept, row.y, row.n, Function<C>(factor));
+        const Factor<C, Products::lowered> lowered(factor, lift);
+        if constexpr (!R::Lies::converts && exp_unroll > 1)
+            if (row.rows->stream && row.kept != row.y)
+                return write_past(row.kept, false, row, lowered);
+        rewrite(row.kept, row.y, row.n, lowered);
     }
 
 private:
@@ -86,6 +92,15 @@ private:
         part.shallow = stats.shallow;
         part.holds = held<C>(max, part.sum, row.n);
     }
+    // Whether no result is subnormal; nor a limb of the factor, of masked rows, whose bits are
+    // those of rows with -inf.
+    template <class R>
+    static INLINE bool is_normal(const R &row, const Stats<typename R::C> &stats,
+                                 Real<typename R::C> factor) {
+        const bool has_limbs =
+            sizeof(typename R::C) == 8 || !row.rows->where || high(factor) >= 0x1p-73;
+        return stats.shallow && has_limbs;
+    }
     // Of a long row that no cache holds, exponentials are computed twice rather than stored and
     // read.
     template <class R> static INLINE bool again(const R &row) {
@@ -93,6 +108,14 @@ private:
             return false;
         else
             return row.rows->stream && row.kept == row.y && exp_unroll > 1 && is_direct(row);
+    }
+    // y = function(from), past the caches.
+    template <class R, class Function>
+    static INLINE void write_past(const typename R::C *from, bool asks, const R &row,
+                                  const Function &function) {
+        using B = Beside<Function, typename R::Lies>;
+        const B beside{asks ? from : nullptr, nullptr, from, row.y, true, asks, function};
+        Company<0, Function, typename R::Lies>(beside, row.n, row.seam).run();
     }
     template <Argument argument, class C, Products products> struct Again {
         using Scalar = C;
@@ -108,17 +131,14 @@ private:
         using C = typename R::C;
         using Function = Again<argument, C, products>;
         const Exp<C, argument> exp(row.scaling, stats.careful, stats.shift);
-        const Beside<Function, typename R::Lies> beside{
-            // looked at to be asked for
-            row.x, nullptr, row.x, row.y, true, true, {exp, Factor<C, products>(factor, lift)}};
-        Company<0, Function, typename R::Lies>(beside, row.n, row.seam).run();
+        write_past(row.x, true, row, Function{exp, Factor<C, products>(factor, lift)});
     }
     template <class R>
     static INLINE void write_again(const R &row, const Stats<typename R::C> &stats,
                                    Real<typename R::C> factor, int lift) {
-        if (!stats.shallow)
+        if (!is_normal(row, stats, factor))
             write_again<Argument::scaled, Products::lowered>(row, stats, factor, lift);
-        else if (row.scaling.temperature == 1)
+        else if (row.scaling.temperature == 1 && !row.rows->where)
             write_again<Argument::shallow, Products::normal>(row, stats, factor, lift);
         else
             write_again<Argument::scaled, Products::normal>(row, stats, factor, lift);
@@ -172,7 +192,7 @@ template <class C, bool divided> struct LogOf {
 // the second is exact beyond C's digits. Rows as in Softmax.
 struct LogSoftmax {
     static constexpr int wanted = wants_second;
-    static constexpr bool writes = true, keeps = false, in_parts = false;
+    static constexpr bool writes = true, keeps = false, masks = true, in_parts = false;
     template <class C> using Function = LogOf<C, false>;
 
     template <class C> using Stats = LogStats<C>;
@@ -287,7 +307,7 @@ INLINE Real<typename R::C> log_sum_exp(const R &row, const Excess<typename R::C>
     using C = typename R::C;
     Careful<C> by;
     by.temperature = row.scaling.temperature;
-    const Real<C> whole = by.temperature == 1 ? Real<C>(max) : quotient<C>(max, 0, by);
+    const Real<C> whole = by.temperature == 1 ? Real<C>(max) : quotient(max, 0, by);
     if (!(magnitude(high(whole)) < infinity<double>))
         return whole;
     return whole + excess.log * Real<C>(power_of_two(-excess.lift));

@@ -16,7 +16,7 @@ struct SoftmaxPanel {
     static constexpr int wanted = wants_min;
     template <class C> static constexpr bool has_results = false;
     template <class C> static constexpr bool turns_short_rows = true;
-    static constexpr std::size_t longest_grouped_row = 256, longest_grouped_in_stream = 100;
+    static constexpr std::size_t longest_grouped_row = 256, longest_grouped_in_stream = 200;
 
     template <class C> static INLINE bool serves(const Rows &rows) {
         return is_moderate<C>(*rows.temperature);
@@ -112,7 +112,7 @@ public:
           y_{static_cast<C *>(rows.y), rows.y_stride_bytes},
           scratch_(static_cast<C *>(rows.scratch)), parts_(static_cast<Part *>(rows.scratch)),
           n_(rows.length), count_(rows.count), scaling_(scaling_for(*rows.temperature, C())),
-          head_(0), streams_(false) {
+          head_(0), streams_(false), asks_(rows.distant && rows.x_stride_bytes % 64 == 0) {
         // Panels begin where cache lines of the result do, if those of all elements do there.
         const std::size_t misaligned = reinterpret_cast<std::uintptr_t>(rows.y) % 64;
         if (rows.y_stride_bytes % 64 == 0 && misaligned % sizeof(C) == 0) {
@@ -152,25 +152,25 @@ private:
         std::size_t i = 0;
 
         INLINE void step() {
-            if (result.data && !walk.streams_) {
-                const auto *later = reinterpret_cast<const char *>(result.at(i + ahead));
-                for (std::size_t line = 0; line < sizeof(Wide); line += 64)
-                    __builtin_prefetch(later + line, 1, 3);
-            }
             if (result.data)
                 walk.put(result.at(i),
                          Op::template usual_of<Wide>(*of, 0)(load<Wide>(apart.at(i))));
             if (next.data) {
-                const auto *later = reinterpret_cast<const char *>(next.at(i + ahead));
-                if (walk.n_ <= 256)
-                    for (std::size_t line = 0; line < sizeof(Wide); line += 64)
-                        __builtin_prefetch(later + line, 0, 2);
-                else
-                    for (std::size_t line = 0; line < sizeof(Wide); line += 64)
-                        __builtin_prefetch(later + line, 0, 3);
+                if (walk.asks_)
+                    ask(reinterpret_cast<const char *>(next.at(i + ahead)));
                 store(apart.at(i), load<Wide>(next.at(i)));
             }
             ++i;
+        }
+        INLINE void ask(const char *later) const {
+            if (walk.n_ <= 256)
+#pragma GCC unroll 4
+                for (std::size_t line = 0; line < sizeof(Wide); line += 64)
+                    __builtin_prefetch(later + line, 0, 2);
+            else
+#pragma GCC unroll 4
+                for (std::size_t line = 0; line < sizeof(Wide); line += 64)
+                    __builtin_prefetch(later + line, 0, 3);
         }
     };
     static constexpr std::size_t ahead = 6; // elements, which are as many pages
@@ -327,6 +327,8 @@ private:
     Scaling<C> scaling_;
     std::size_t head_; // rows before the first whole panel
     bool streams_;
+    bool asks_; // for x ahead: not where a panel's elements begin anywhere in their lines, which is
+                // slower
 };
 
 // One op over rows that lie side by side.

@@ -28,12 +28,12 @@ __attribute__((noinline, cold)) Weight<C> weight(const Part &a, const Part &b,
                                                  const Careful<C> &by) {
     if (a.origin == b.origin)
         return {1.0, static_cast<int>(b.shift - a.shift)};
-    const double gap = high(quotient<C>(b.max, a.max, by));
+    const double gap = high(quotient(b.max, a.max, by));
     // Beyond, all probabilities of the part are 0.
     if (!(gap <= (sizeof(C) == 4 ? 150 : 800)))
         return {0.0, 0};
     const int lift = gap > 400 ? 800 : 0;
-    return {exp_of_minus<C>(quotient<C>(b.origin, a.origin, by),
+    return {exp_of_minus<C>(quotient(b.origin, a.origin, by),
                             static_cast<int>(a.shift - b.shift) + lift),
             lift};
 }

@@ -40,6 +40,13 @@ template <int wanted, class V> INLINE auto folded(const Extremes<wanted, V> &of)
     return half;
 }
 
+template <class W, int wanted, class V> INLINE auto folded_to(const Extremes<wanted, V> &of) {
+    if constexpr (V::lanes == W::lanes)
+        return of;
+    else
+        return folded_to<W>(folded(of));
+}
+
 template <int wanted, class V>
 INLINE Range<typename V::Scalar> range_of(const Extremes<wanted, V> &of) {
     Range<typename V::Scalar> range{reduce_max(of.max), 0, 0};
@@ -63,7 +70,8 @@ template <class C>
 constexpr C greatest = sizeof(C) == 4 ? C(0x1.fffffep127) : C(0x1.fffffffffffffp1023);
 
 // A row of n elements is shallow if they span no more than this: no probability is then as small as
-// 2^-70 (doubles: 2^-800). Finite: a row with -inf is never shallow.
+// 2^-70 (doubles: 2^-800). Finite: a row with -inf is never shallow, but for what a mask takes out:
+// its exponentials are raised to ExpKernel::least, whose products underflow to 0.
 template <class C> INLINE double shallow_span(double t, std::size_t n) {
     const int binades = (sizeof(C) == 4 ? 70 : 800) - binade(static_cast<double>(n)) - 1;
     const double span = t * ln_2 * binades;
@@ -73,20 +81,22 @@ template <class C> INLINE double shallow_span(double t, std::size_t n) {
 // NaN is passed over, so an all-NaN row gives -inf and +inf.
 template <int wanted, class C, class In>
 __attribute__((noinline)) Range<C> row_range(In x, std::size_t n) {
-    using V = Vec<C, 4 * sum_lanes<C>>; // four at a time: max has a latency of four cycles
     using W = Vec<C, sum_lanes<C>>;
+    // Four at a time, or what is four registers anyway: max has a latency of four cycles.
+    constexpr int unroll = exp_unroll > 1 ? 4 : 1;
+    using V = Vec<C, unroll * W::lanes>;
     Extremes<wanted, V> wide;
     const std::size_t head = head_of(x, n), whole = n - (n - head) % V::lanes;
     sweep<V>(head, whole, [&](std::size_t i, auto part) INLINE_LAMBDA {
         const V v = load<V>(x + i, part, 0);
         if (n > longest_cached) {
 #pragma GCC unroll 4
-            for (int k = 0; k < 4; ++k)
+            for (int k = 0; k < unroll; ++k)
                 prefetch(x + i + k * W::lanes);
         }
         wide.add(v, v);
     });
-    Extremes<wanted, W> one = folded(folded(wide));
+    Extremes<wanted, W> one = folded_to<W>(wide);
     const auto add = [&](std::size_t i, auto part) INLINE_LAMBDA {
         one.add(load<W>(x + i, part, -infinity<C>), load<W>(x + i, part, infinity<C>));
     };

@@ -207,8 +207,9 @@ private:
         const Place<C> at = place(first);
         if (argument == Argument::far)
             prepare<argument, C>(scaling_.temperature, to.rows, 0);
-        // For softmax' rows, of no more than a kilobyte, the processor's own prefetching does.
-        const bool distant = Op::longest_grouped_row > 256 && rows_.distant && company.next;
+        const bool distant = rows_.distant && company.next;
+        constexpr bool are_long = Op::longest_grouped_row > 256; // are asked for in the loop
+        const bool asks_before = rows_.distant && (!are_long || rows_.stream);
         if constexpr (Op::capped) {
             const N top = load<N>(to.rows.top);
             const Exp<C, argument, true, N> exp(
@@ -224,7 +225,9 @@ private:
             Sum<C> sum;
             company.begin(r);
             C *const kept = Op::keeps ? to.kept(r) : nullptr;
-            const C *const asked = distant ? company.next_place.x(r, 0) : nullptr;
+            const C *const asked = distant && are_long ? company.next_place.x(r, 0) : nullptr;
+            if (asks_before)
+                ask(company.next && !are_long ? company.next_place.x(r, 0) : nullptr, company.to);
             const auto step = [&](std::size_t i, auto part, auto e) INLINE_LAMBDA {
                 if (asked) {
 #pragma GCC unroll 4
@@ -254,6 +257,15 @@ private:
                 store_sum(to, r, two_sums(sub(sum.high, sum.start), sum.low));
             }
         }
+    }
+    // For what comes from memory: a row's elements, or null, and the lines of its results, or null.
+    INLINE void ask(const C *elements, const C *results) const {
+        for (std::size_t i = 0; elements && i < n_; i += 64 / sizeof(C))
+            prefetch(elements + i);
+        if (!rows_.stream || y_stride_ != static_cast<std::ptrdiff_t>(n_ * sizeof(C)))
+            return;
+        for (std::size_t i = 0; results && i < n_; i += 64 / sizeof(C))
+            prefetch_results(results + i);
     }
     template <class Others>
     __attribute__((noinline)) void sum_up_far(Group &to, std::size_t first, Others &company) const {

@@ -67,6 +67,8 @@ private:
                                         std::ptrdiff_t y_stride, std::size_t count,
                                         std::size_t first, int rows) const {
         Turned turned[2];
+        const bool asks_results =
+            rows_.stream && y_stride == static_cast<std::ptrdiff_t>(n_ * sizeof(C));
         const std::ptrdiff_t x_bytes = V::lanes * x_stride, y_bytes = V::lanes * y_stride;
         for (std::size_t i = 0;; ++i) {
             Turned &now = turned[i % 2];
@@ -98,7 +100,7 @@ private:
             const Side<C> side = now.side(0);
             const P panel{{side.data, side.stride_bytes}, side, n_, {}, scaling_};
             LaneSums<V> sums(n_);
-            Ahead ahead{x + x_bytes};
+            Ahead ahead{x + x_bytes, asks_results ? y : nullptr};
             reduce<Op>(panel, now.rows, sums, ahead, settle_ranges<Op::wanted>(panel, now.rows));
             now.unusual = 0;
             for (int k = 0; k < V::lanes; k += N::lanes)
@@ -117,13 +119,19 @@ private:
                 put_unusual(to, stride, turned.side(k), turned.rows, k);
         }
     }
-    // Asks for the next panel's rows.
+    // Asks for the next panel's rows, and for the lines of this one's results if they come from
+    // memory.
     struct Ahead {
-        const char *at;
+        const char *at, *results; // or null
         INLINE void step() {
             for (std::size_t line = 0; line < sizeof(V); line += 64)
                 __builtin_prefetch(at + line, 0, 3);
             at += sizeof(V);
+            if (results) {
+                for (std::size_t line = 0; line < sizeof(V); line += 64)
+                    __builtin_prefetch(results + line, 1, 3);
+                results += sizeof(V);
+            }
         }
     };
 
@@ -217,12 +225,12 @@ private:
 // One op over a batch of rows, by the way that is fastest for their length, where that pays for its
 // code: double rows take twice as long for an element, so they have less to gain. Rows that are
 // longer than longest_grouped_row take long beside their own scalars; groups do not write past the
-// caches, which pays where rows are longer than longest_grouped_in_stream.
+// caches, which pays where rows are longer than longest_grouped_in_stream. Nor do they mask.
 template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) noexcept {
     const bool serves = rows.length <= PanelOp::longest_grouped_row &&
                         (!rows.stream || rows.length <= PanelOp::longest_grouped_in_stream) &&
                         rows.count >= least_short_rows && rows.temperature_stride == 0 &&
-                        PanelOp::template serves<C>(rows);
+                        !rows.where && PanelOp::template serves<C>(rows);
     constexpr bool turns = PanelOp::template turns_short_rows<C>;
     if constexpr (turns)
         if (serves && rows.length <= longest_short_row<C>) {

@@ -50,24 +50,6 @@ template <class From, class To> void convert(const void *from, void *to, std::si
     });
 }
 
-template <class C>
-void mask(const void *from, void *to, const void *where, std::size_t n, double masked) noexcept {
-    using V = Vec<C, sum_lanes<C>>;
-    const C *x = static_cast<const C *>(from);
-    const auto *bytes = static_cast<const unsigned char *>(where);
-    const V w = broadcast<V>(static_cast<C>(masked));
-    const std::size_t whole = n - n % V::lanes;
-    sweep<V>(0, whole, [&](std::size_t i, auto part) INLINE_LAMBDA {
-        store(static_cast<C *>(to) + i, kept(bytes + i, load<V>(x + i, part, 0), w), part);
-    });
-    if (whole == n)
-        return;
-    unsigned char last[V::lanes] = {};
-    __builtin_memcpy(last, bytes + whole, n - whole);
-    const Tail tail{n - whole};
-    store(static_cast<C *>(to) + whole, kept(last, load<V>(x + whole, tail, 0), w), tail);
-}
-
 template <class C> void exp_only(const C *x, C *e, std::size_t n, int shift, C subtract) noexcept {
     using V = Vec<C, sum_lanes<C>>;
     const Scaling<C> scaling = scaling_for(1, C());

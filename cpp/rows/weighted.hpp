@@ -99,7 +99,7 @@ __attribute__((noinline)) SignedLog weighted_by_elements(const C *row_x, const C
     each([&](double x, double b) {
         if (!(magnitude(x) < infinity<double>))
             return;
-        const Real<C> z = quotient<C>(origin, x, unscaled);
+        const Real<C> z = quotient(origin, x, unscaled);
         const Parts factor = parts_of(b);
         const int exponent = factor.exponent - unit;
         if (!(exponent - high(z) * log2_e > -900)) // nothing, even where larger terms cancel

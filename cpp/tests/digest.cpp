@@ -143,6 +143,22 @@ void rows(const KernelTable &table, const TrialOp &of, DType dtype, const Layout
           hash);
 }
 
+// Rows that the kernel masks: one of each kind.
+void masked_rows(const KernelTable &table) {
+    for (const TrialOp &of : trial_ops)
+        for (const DType dtype : {DType::f32, DType::f64}) {
+            if (of.other || of.labels)
+                continue;
+            Hash hash;
+            Random random(8);
+            for (const std::size_t n : {std::size_t{203}, std::size_t{1100}, std::size_t{2051}})
+                run_trial(table, of, dtype, {row_kinds, n, false, true}, random, hash);
+            print(table.isa,
+                  std::string("row_masked_") + of.name + "_" + dtype_name[static_cast<int>(dtype)],
+                  hash);
+        }
+}
+
 // Softmax in parts: one row of each kind.
 void long_rows(const KernelTable &table) {
     for (int d = 0; d < dtype_count; ++d)
@@ -287,6 +303,7 @@ int main(int count, char **arguments) {
         vec_functions<double>(table->isa, "f64", table->vec.f64);
         conversions(*table);
         passed = self_tests(*table) && passed;
+        masked_rows(*table);
         long_rows(*table);
         exponential<float>(table->isa, "f32", table->exp.f32);
         exponential<double>(table->isa, "f64", table->exp.f64);

@@ -110,13 +110,18 @@ void check_plan(const Problem &given, const Plan &plan) {
             check(offset_of(given.inner, k, index) == offset_of(p.inner, k, index), "plan",
                   "a row's elements lie elsewhere");
     check(p.outer.count() >= 1 && p.inner.count() >= 1, "plan", "no loop");
+    const std::size_t element = dtype_size[static_cast<int>(plan.kernel_dtype)];
     if (plan.direct) {
-        check(plan.workspace_bytes == 0, "plan", "a workspace without tiles");
+        check(plan.workspace_bytes ==
+                  (p.where ? masked_scratch_bytes(p.op, plan.length, element) : 0),
+              "plan", "a workspace without tiles, or too little for masked rows");
+        check(!p.where || (p.inner.count() == 1 && p.inner[0].stride[where_stream] == 1 &&
+                           p.array[other_stream].data == nullptr && plan.length <= longest_at_once),
+              "plan", "a mask that the kernel does not take");
         return;
     }
     if (plan.workspace_bytes == PTRDIFF_MAX)
         return; // cannot be had
-    const std::size_t element = dtype_size[static_cast<int>(plan.kernel_dtype)];
     check(plan.tile_rows >= 1 && plan.tile_bytes / plan.tile_rows / plan.length >= element, "plan",
           "a tile that does not hold its rows");
     check(plan.workspace_bytes / plan.tile_bytes >= static_cast<std::size_t>(plan.tile_count),
