@@ -87,8 +87,8 @@ static constexpr std::size_t words_scratch_bytes(std::size_t length) {
                                                             : 1;
     return rows * scratch_pitch(length) * sizeof(float);
 }
-// Masked rows are copied to `scratch`, but where softmax keeps exponentials: as many as are worked
-// on at a time. Elements of `size` bytes.
+// Masked rows are copied to `scratch`, as many as are worked on at a time, but where softmax keeps
+// exponentials in the first-level cache. Elements of `size` bytes.
 static constexpr std::size_t masked_scratch_bytes(Op op, std::size_t length, std::size_t size) {
     const bool are_kept = op == Op::softmax && length * size <= longest_kept_words * sizeof(float);
     const std::size_t rows = are_kept ? 0 : length <= longest_in_company ? 4 : 1;

@@ -26,7 +26,7 @@ static_assert(kept_bytes == longest_kept_words * sizeof(float));
 template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexcept {
     using C = typename Lies::C;
     using R = Row<RowOp, Lies>;
-    constexpr std::size_t slots = 4; // three are needed, of masked rows all
+    constexpr std::size_t slots = 4; // for the rows from i - 2 to i, and masked ones to i + 2
     alignas(64)
         C kept[RowOp::keeps ? slots : 1][RowOp::keeps ? (kept_bytes + kept_gap) / sizeof(C) : 1];
     constexpr bool masks = RowOp::masks && !Lies::converts;

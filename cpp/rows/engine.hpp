@@ -152,7 +152,7 @@ INLINE void reduce(const R &row, typename R::C top, Keep keep, Stats<typename R:
     const bool shallow =
         has_min && static_cast<double>(row.range.max - row.range.min) <= row.shallow_span;
     stats.shallow = shallow;
-    // Of ops that know the range, that whose rows often hold -inf.
+    // Of the ops that want the smallest element, softmax alone has rows that often hold -inf.
     constexpr bool is_gradient = (R::wanted & wants_second) != 0 && has_min;
     constexpr bool has_deep =
         !has_min || (sizeof(C) == 4 && !capped && !R::Lies::converts && !is_gradient);

@@ -35,8 +35,8 @@ INLINE const unsigned char *mask_of(const Rows &rows, std::size_t i) {
 }
 
 // Row i to `to`, with -inf for what takes no part; returns the range of what does. (Levels without
-// panels count -inf as well, which costs time alone.) Of a distant row an earlier one has asked for
-// x.
+// panels count -inf as well, which costs time alone.) In company an earlier row
+// has asked for x, if it is distant.
 template <int wanted, class C>
 __attribute__((noinline)) Range<C> masked_range(const Rows &rows, std::size_t i, C *to) {
     const auto at = static_cast<std::ptrdiff_t>(i) * rows.x_row_stride_bytes;

@@ -92,8 +92,8 @@ private:
         part.shallow = stats.shallow;
         part.holds = held<C>(max, part.sum, row.n);
     }
-    // Whether no result is subnormal; nor a limb of the factor, of masked rows, whose bits are
-    // those of rows with -inf.
+    // Whether no result is subnormal. Masked rows have the bits of rows with -inf, which are never
+    // shallow: where a limb of the factor may be subnormal, they are not normal either.
     template <class R>
     static INLINE bool is_normal(const R &row, const Stats<typename R::C> &stats,
                                  Real<typename R::C> factor) {

@@ -258,7 +258,8 @@ private:
             }
         }
     }
-    // For what comes from memory: a row's elements, or null, and the lines of its results, or null.
+    // For what comes from memory: elements of a row of the next group, or null, and where results
+    // of the last one are to be written, or null.
     INLINE void ask(const C *elements, const C *results) const {
         for (std::size_t i = 0; elements && i < n_; i += 64 / sizeof(C))
             prefetch(elements + i);

@@ -143,7 +143,7 @@ void rows(const KernelTable &table, const TrialOp &of, DType dtype, const Layout
           hash);
 }
 
-// Rows that the kernel masks: one of each kind.
+// Rows that the kernel masks, one of each kind; logarithms of the shortest pass through tiles.
 void masked_rows(const KernelTable &table) {
     for (const TrialOp &of : trial_ops)
         for (const DType dtype : {DType::f32, DType::f64}) {

@@ -114,7 +114,7 @@ void check_plan(const Problem &given, const Plan &plan) {
     if (plan.direct) {
         check(plan.workspace_bytes ==
                   (p.where ? masked_scratch_bytes(p.op, plan.length, element) : 0),
-              "plan", "a workspace without tiles, or too little for masked rows");
+              "plan", "a workspace without tiles and masked rows");
         check(!p.where || (p.inner.count() == 1 && p.inner[0].stride[where_stream] == 1 &&
                            p.array[other_stream].data == nullptr && plan.length <= longest_at_once),
               "plan", "a mask that the kernel does not take");

@@ -79,7 +79,7 @@ def every_target() -> Iterator[Target]:
 
 
 def _copies(group: str, limit: float) -> Iterator[Target]:
-    """Against libc's copy, and a plain loop: which of them counts is said in bench/README.md."""
+    """Against libc's copy, and a loop of vectors that copies: see bench/README.md."""
     for name in ("np.copyto", "plain copy"):
         yield at_most(f"{group}: softlane / {name}", limit, group, "softlane", name)
 
