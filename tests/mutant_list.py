@@ -539,7 +539,7 @@ MUTANTS = [
     Mutant(
         "mask",
         "masked rows raised without a clamp past the caches",
-        "rows/ops.hpp",
+        "rows/softmax.hpp",
         "else if (row.scaling.temperature == 1 && !row.rows->where)",
         "else if (row.scaling.temperature == 1)",
         "masked_rows",
@@ -571,7 +571,7 @@ MUTANTS = [
     Mutant(
         "mask",
         "rows with -inf written from their elements past the caches",
-        "rows/ops.hpp",
+        "rows/softmax.hpp",
         "return write_past(row.kept, false, row, lowered);",
         "return write_past(row.x, false, row, lowered);",
         "masked_rows streaming",

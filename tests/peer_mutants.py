@@ -11,7 +11,7 @@ KERNELS = [
     (
         "special",
         "row without a number becomes 1 / n",
-        "rows/ops.hpp",
+        "rows/softmax.hpp",
         "return fill(row.y, row.n, not_a_number<C>);\n        write(row,",
         "return fill(row.y, row.n, C(1) / static_cast<C>(row.n));\n        write(row,",
     ),

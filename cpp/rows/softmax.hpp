@@ -1,0 +1,147 @@
+// Softmax of a row: an operation as rows/ops.hpp has them.
+#pragma once
+#include "rows/parts.hpp"
+
+namespace softlane::SOFTLANE_ISA {
+namespace {
+
+// Exponentials are kept for the row to be written from; null: they are not.
+template <class C> INLINE auto keep_in(C *kept) {
+    return [=](std::size_t i, auto part, auto e) INLINE_LAMBDA {
+        if (kept)
+            store(kept + i, e, part);
+    };
+}
+
+struct KeepNothing {
+    template <class... Seen> INLINE void operator()(Seen...) const {}
+};
+
+// y = e / sum. A row with NaN, +inf or nothing but -inf is NaN.
+struct Softmax {
+    static constexpr int wanted = wants_min;
+    static constexpr bool writes = true, keeps = true, masks = true, in_parts = true;
+    template <class C> using Function = Factor<C, Products::normal>;
+
+    template <class C> using Stats = softlane::SOFTLANE_ISA::Stats<C>;
+
+    template <class R> static INLINE void reduction(const R &row, Stats<typename R::C> &stats) {
+        using C = typename R::C;
+        const bool has_part_none = row.rows->parts && row.range.max == -infinity<C>;
+        reduce<false>(row, has_part_none ? C(0) : row.range.max,
+                      keep_in(again(row) ? nullptr : row.kept), stats);
+    }
+    template <class R> static INLINE void settle(const R &row, Stats<typename R::C> &stats) {
+        stats.settle(row.n);
+        if (Part *parts = row.rows->parts)
+            note(row, stats, parts[row.index]);
+    }
+    // `beside` is to write the row, if it is as most are.
+    template <class R>
+    static INLINE void plan(const R &row, const Stats<typename R::C> &stats,
+                            Beside<typename R::Function, typename R::Lies> &beside) {
+        using C = typename R::C;
+        if (!stats.regular || !stats.shallow || again(row) || row.rows->parts)
+            return;
+        const Real<C> factor = reciprocal(real<C>(stats.sum));
+        if (!is_normal(row, stats, factor))
+            return;
+        beside.from = row.kept;
+        beside.to = row.y;
+        beside.function = Function<C>(factor);
+    }
+    template <class R>
+    static INLINE void write(const R &row, const Stats<typename R::C> &stats, bool written) {
+        using C = typename R::C;
+        if (written || row.rows->parts)
+            return;
+        if (!stats.regular)
+            return fill(row.y, row.n, not_a_number<C>);
+        write(row, stats, reciprocal(real<C>(stats.sum)));
+    }
+    // e * factor * 2^-lift
+    template <class R>
+    static __attribute__((noinline)) void write(const R &row, const Stats<typename R::C> &stats,
+                                                Real<typename R::C> factor, int lift = 0) {
+        using C = typename R::C;
+        if constexpr (!R::Lies::converts)
+            if (again(row))
+                return write_again(row, stats, factor, lift);
+        if (is_normal(row, stats, factor))
+            return rewrite(row.kept, row.y, row.n, Function<C>(factor));
+        const Factor<C, Products::lowered> lowered(factor, lift);
+        if constexpr (!R::Lies::converts && exp_unroll > 1)
+            if (row.rows->stream && row.kept != row.y)
+                return write_past(row.kept, false, row, lowered);
+        rewrite(row.kept, row.y, row.n, lowered);
+    }
+
+private:
+    template <class R>
+    static INLINE void note(const R &row, const Stats<typename R::C> &stats, Part &part) {
+        using C = typename R::C;
+        const double max = static_cast<double>(row.range.max);
+        part.sum = stats.sum.high;
+        part.sum_low = stats.sum.low;
+        part.lift = 0;
+        part.shift = stats.shift;
+        part.origin = static_cast<double>(stats.careful.origin);
+        part.max = max;
+        part.shallow = stats.shallow;
+        part.holds = held<C>(max, part.sum, row.n);
+    }
+    // Whether no result is subnormal. Masked rows have the bits of rows with -inf, which are never
+    // shallow: where a limb of the factor may be subnormal, they are not normal either.
+    template <class R>
+    static INLINE bool is_normal(const R &row, const Stats<typename R::C> &stats,
+                                 Real<typename R::C> factor) {
+        const bool has_limbs =
+            sizeof(typename R::C) == 8 || !row.rows->where || high(factor) >= 0x1p-73;
+        return stats.shallow && has_limbs;
+    }
+    // Of a long row that no cache holds, exponentials are computed twice rather than stored and
+    // read.
+    template <class R> static INLINE bool again(const R &row) {
+        if constexpr (R::Lies::converts)
+            return false;
+        else
+            return row.rows->stream && row.kept == row.y && exp_unroll > 1 && is_direct(row);
+    }
+    // y = function(from), past the caches.
+    template <class R, class Function>
+    static INLINE void write_past(const typename R::C *from, bool asks, const R &row,
+                                  const Function &function) {
+        using B = Beside<Function, typename R::Lies>;
+        const B beside{asks ? from : nullptr, nullptr, from, row.y, true, asks, function};
+        Company<0, Function, typename R::Lies>(beside, row.n, row.seam).run();
+    }
+    template <Argument argument, class C, Products products> struct Again {
+        using Scalar = C;
+        static constexpr Results results = Results::all;
+        Exp<C, argument> exp;
+        Factor<C, products> factor;
+        template <class V> INLINE V operator()(V x) const { return factor(exp(x)); }
+    };
+    template <Argument argument, Products products, class R>
+    static __attribute__((noinline)) void write_again(const R &row,
+                                                      const Stats<typename R::C> &stats,
+                                                      Real<typename R::C> factor, int lift) {
+        using C = typename R::C;
+        using Function = Again<argument, C, products>;
+        const Exp<C, argument> exp(row.scaling, stats.careful, stats.shift);
+        write_past(row.x, true, row, Function{exp, Factor<C, products>(factor, lift)});
+    }
+    template <class R>
+    static INLINE void write_again(const R &row, const Stats<typename R::C> &stats,
+                                   Real<typename R::C> factor, int lift) {
+        if (!is_normal(row, stats, factor))
+            write_again<Argument::scaled, Products::lowered>(row, stats, factor, lift);
+        else if (row.scaling.temperature == 1 && !row.rows->where)
+            write_again<Argument::shallow, Products::normal>(row, stats, factor, lift);
+        else
+            write_again<Argument::scaled, Products::normal>(row, stats, factor, lift);
+    }
+};
+
+} // namespace
+} // namespace softlane::SOFTLANE_ISA
