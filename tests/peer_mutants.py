@@ -12,8 +12,8 @@ KERNELS = [
         "special",
         "row without a number becomes 1 / n",
         "rows/softmax.hpp",
-        "return fill(row.y, row.n, not_a_number<C>);\n        write(row,",
-        "return fill(row.y, row.n, C(1) / static_cast<C>(row.n));\n        write(row,",
+        "return write_nan(row);",
+        "return fill(row.y, row.n, C(1) / static_cast<C>(row.n));",
     ),
     (
         "special",

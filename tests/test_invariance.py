@@ -16,7 +16,7 @@ from helpers import DTYPES, EVERY_DTYPE, FMA_LEVELS, bits, level, nan_row
 from softlane import logsumexp
 
 LENGTHS = [*range(1, 20), *range(31, 35), 47, 48, 49, 63, 64, 65, 100, 127, 128, 129, 255, 257]
-LENGTHS += [511, 512, 513, 1000, 2049, 5000]
+LENGTHS += [511, 512, 513, 599, 600, 1000, 1199, 1200, 1600, 1601, 2048, 2049, 3200, 3201, 5000]
 SOME_LENGTHS = [*range(1, 18), 31, 32, 33, 64, 65, 129, 513, 1025, 2049]
 
 

@@ -15,7 +15,8 @@ from helpers import DTYPES, EVERY_DTYPE, bits, nan_row
 from softlane import log_softmax, softmax
 from softlane.verify.guard_pages import Guarded
 
-LENGTHS = (1, 2, 3, 4, 5, 7, 8, 9, 10, 15, 16, 17, 24, 25, 31, 33, 63, 64, 65, 100, 129, 256, 257)
+LENGTHS = (1, 2, 3, 4, 5, 7, 8, 9, 10, 15, 16, 17, 24, 25, 31, 32, 33, 40, 47, 48, 56, 57)
+LENGTHS += (63, 64, 65, 95, 96, 100, 129, 256, 257, 400, 401)
 LONG = (513, 1024, 1100, 2100)
 WIDTHS = (1, 3, 15, 16, 17, 63, 64, 65, 130)
 EVERY_MAP = pytest.mark.parametrize("function", [softmax, log_softmax], ids=lambda f: f.__name__)
@@ -87,7 +88,7 @@ def test_rows_side_by_side_equal_single_rows(make, dtype, function, isa):
 @EVERY_DTYPE
 @pytest.mark.parametrize("make", [plain_rows, mixed_rows])
 def test_many_short_rows_equal_single_rows(make, dtype, function, isa):
-    for n, count in itertools.product(LENGTHS, (7, 8, 9, *WIDTHS, 200)):
+    for n, count in itertools.product(LENGTHS, (5, 6, 7, 8, 9, 37, 39, *WIDTHS, 200)):
         x = make(count, n, dtype)
         for temperature in (1.0, 0.7) if n % 3 == 0 else (1.0,):
             want = bits(by_rows(function, make, count, n, dtype, temperature))
@@ -138,7 +139,9 @@ def test_short_rows_with_gaps(dtype, function, isa):
 def test_panels_touch_nothing_beside_the_arrays(dtype, function, isa):
     area, target = Guarded(140 * 300 * 8), Guarded(140 * 300 * 8)
     shapes = [
-        (n, count) for n in (1, 2, 3, 4, 5, 6, 9, 16, 17, 33, 70) for count in (8, 17, 64, 137)
+        (n, count)
+        for n in (1, 2, 3, 4, 5, 6, 9, 16, 17, 32, 33, 70, 300)
+        for count in (8, 17, 64, 137)
     ]
     for n, count in shapes:
         x = mixed_rows(count, n, dtype)

@@ -71,8 +71,9 @@ static constexpr std::size_t part_count(std::size_t length) {
     const std::size_t part = part_length(length);
     return (length + part - 1) / part;
 }
-// Float rows up to these lengths have their logarithms, with gradients or without, computed for a
-// group of rows at a time, of no more than so many.
+// Float rows up to these lengths have their factors, or logarithms, with gradients or without,
+// computed for a group of rows at a time, of no more than so many.
+constexpr std::size_t longest_softmax_in_group = 400;
 constexpr std::size_t longest_in_group = 4096, longest_gradient_in_group = 1024;
 constexpr std::size_t group_rows = 16;
 // Exponentials of 16-bit rows that are longer than `longest_kept_words` go to `scratch`, which has

@@ -26,7 +26,7 @@ constexpr std::size_t least_words = 257; // shorter rows are faster converted, i
 struct LeastMasked {
     std::size_t near, far; // within the caches, beyond
 };
-constexpr LeastMasked least_masked = {200, 64}, least_masked_log = {1024, 200},
+constexpr LeastMasked least_masked = {300, 64}, least_masked_log = {1024, 200},
                       least_masked_doubles = {33, 33};
 constexpr std::size_t largest_scratch_elements = 4096;
 constexpr std::size_t largest_panel_tile_bytes = 32 * 1024;
@@ -88,7 +88,9 @@ bool masks(Op op, std::size_t length, DType dtype, bool far) {
 std::size_t rows_together(Op op, std::size_t length, DType dtype) {
     if (length <= (dtype == DType::f64 ? 28 : 56))
         return dtype == DType::f64 ? 16 : 32;
-    const std::size_t longest = has_logarithm(op) ? longest_in_group : least_words - 1;
+    const std::size_t longest = has_logarithm(op)   ? longest_in_group
+                                : op == Op::softmax ? longest_softmax_in_group
+                                                    : 0;
     return dtype == DType::f32 && length <= longest ? group_rows : 1;
 }
 
@@ -194,10 +196,10 @@ Plan make_plan(const Problem &given) {
         std::size_t fitting = std::max<std::size_t>(most / row_bytes, 1);
         const std::size_t largest_group =
             p.array[y_stream].data ? largest_group_bytes : largest_group_bytes_read;
-        if (has_logarithm(p.op) && plan.kernel_dtype == DType::f32 &&
+        const std::size_t unit = rows_together(p.op, plan.length, plan.kernel_dtype);
+        if (unit == group_rows && plan.kernel_dtype == DType::f32 &&
             group_rows * row_bytes <= largest_group)
             fitting = std::max(fitting, group_rows);
-        const std::size_t unit = rows_together(p.op, plan.length, plan.kernel_dtype);
         if (fitting > unit)
             fitting -= fitting % unit;
         const std::size_t along = p.outer.back().extent;

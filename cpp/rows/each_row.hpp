@@ -17,10 +17,13 @@ private:
 };
 
 // One op over a batch of rows. While a row is reduced, the one two further on is looked at, the one
-// before is settled and the one two before is written; of long rows, which leave the cache in
-// between, one at a time.
+// before is settled and the one two before is written. If seven such rows do not fit the
+// first-level cache, the next one is looked at and the last one written; long rows are worked on
+// one at a time.
 constexpr std::size_t kept_gap = 1344;   // a load near a store that is 4096 bytes off waits for it
 constexpr std::size_t kept_bytes = 8192; // exponentials of a row, in the first-level cache
+// Of the rows that are one apart. On avx2 it brings nothing.
+constexpr std::size_t least_near_bytes = 4800, longest_near_bytes = 12800;
 static_assert(kept_bytes == longest_kept_words * sizeof(float));
 
 template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexcept {
@@ -32,8 +35,12 @@ template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexc
     constexpr bool masks = RowOp::masks && !Lies::converts;
     const std::size_t n = rows.length;
     const bool keeps_apart = n <= kept_bytes / sizeof(C) && !rows.parts;
-    const std::size_t distance =
-        exp_unroll == 1 || n > longest_in_company || rows.count == 1 ? 0 : 2;
+    const bool is_near = row_pipeline && n >= least_near_bytes / sizeof(C) &&
+                         n <= longest_near_bytes / sizeof(C) &&
+                         !(masks && rows.where); // these are looked at by a loop of their own
+    const std::size_t distance = exp_unroll == 1 || n > longest_in_company || rows.count == 1 ? 0
+                                 : is_near                                                    ? 1
+                                                                                              : 2;
     const std::size_t ahead = distance ? distance : 1;
     const double *t = rows.temperature;
     auto scaling = [](double temperature) {
@@ -126,7 +133,7 @@ template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexc
             y += rows.y_row_stride_bytes;
             t += rows.temperature_stride;
         }
-        if (const std::size_t passed = distance ? i - 1 : i; passed < rows.count)
+        if (const std::size_t passed = distance == 2 ? i - 1 : i; passed < rows.count)
             RowOp::settle(row[passed], stats[passed]);
         if (has_done) {
             const bool written = i < rows.count && row[i].beside.to;

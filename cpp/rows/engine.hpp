@@ -71,7 +71,7 @@ template <class C> struct Stats {
     Careful<C> careful; // how x was reduced; of the identity but for its temperature, mostly
 
     // What follows from the exponentials of the row's n elements. It takes long, and most of it is
-    // waiting: each_row() has it done beside the next row.
+    // waiting: each_row() has it done beside the next row, as a rule.
     INLINE void settle(std::size_t n) {
         if (!regular)
             return;
@@ -91,7 +91,7 @@ INLINE void accumulate(In row, std::size_t n, const Scaling<C> &scaling, const C
     Sum<C> sum;
     std::size_t i = 0;
     if constexpr (argument != Argument::careful && exp_unroll > 1)
-        i = raise<Loops::pipeline>(exp, row, n, sum, [&](std::size_t k, auto e) INLINE_LAMBDA {
+        i = raise<row_pipeline>(exp, row, n, sum, [&](std::size_t k, auto e) INLINE_LAMBDA {
             keep(k, Whole{}, e);
             company.step(k);
         });

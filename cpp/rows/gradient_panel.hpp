@@ -24,6 +24,7 @@ struct CrossEntropyWithGradPanel {
     // A label at the maximum needs the sum of the others to all digits; otherwise the maximum must
     // be among the exponentials, like the label's own.
     template <class C, class Scalars> static INLINE void note(Scalars &rows, const Place<C> &at) {
+        const double share = 1 / at.batch.loss->divisor;
         for (int r = 0; r < at.count; ++r) {
             const std::int64_t label = at.label(r);
             const C max = rows.max[r];
@@ -33,7 +34,7 @@ struct CrossEntropyWithGradPanel {
             rows.label[r] = label;
             rows.target[r] = target;
             rows.others[r] = others;
-            rows.share[r] = label < 0 ? 0 : 1 / at.batch.loss->divisor;
+            rows.share[r] = label < 0 ? 0 : share;
             rows.top[r] = others ? rows.second[r] : max;
         }
     }

@@ -13,6 +13,7 @@ struct LogPanel {
     template <class C> static constexpr bool has_results = sizeof(C) == 4;
     // Logarithms of double rows are computed row by row anyway.
     template <class C> static constexpr bool turns_short_rows = sizeof(C) == 4;
+    static constexpr std::size_t least_turned_rows = 6;
     static constexpr std::size_t longest_grouped_row = longest_in_group;
     static constexpr std::size_t longest_grouped_in_stream = 512;
 

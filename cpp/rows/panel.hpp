@@ -118,13 +118,21 @@ INLINE void sum_up(const P &panel, LaneSums<typename P::V> &sums, Others &compan
         company.step();
         return e;
     };
-    if (keeps && is_whole(typename P::Part()) && n <= lanes) {
+    const V start = broadcast<V>(static_cast<C>(power_of_two(ExpKernel<C>::bias + 1)));
+    // Where no lane has more than two elements, the sums of two are made afterwards.
+    if (keeps && is_whole(typename P::Part()) && n < 2 * lanes) {
         sums.term = {panel.kept.data, panel.kept.stride_bytes};
         for (std::size_t i = 0; i < n; ++i)
             term(i);
+        for (std::size_t j = 0; j + lanes < n; ++j) {
+            V high = start, low = broadcast<V>(C(0));
+            for (std::size_t i = j; i < n; i += lanes)
+                add_compensated(high, low, load<V>(panel.kept.at(i)));
+            store(sums.high[j], sub(high, start));
+            store(sums.low[j], low);
+        }
         return;
     }
-    const V start = broadcast<V>(static_cast<C>(power_of_two(ExpKernel<C>::bias + 1)));
     for (std::size_t begin = 0;;) {
         const std::size_t end = n - begin > Sum<C>::block ? begin + Sum<C>::block : n;
         for (std::size_t j = 0; j < lanes; ++j) {

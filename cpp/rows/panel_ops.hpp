@@ -16,7 +16,9 @@ struct SoftmaxPanel {
     static constexpr int wanted = wants_min;
     template <class C> static constexpr bool has_results = false;
     template <class C> static constexpr bool turns_short_rows = true;
-    static constexpr std::size_t longest_grouped_row = 256, longest_grouped_in_stream = 200;
+    static constexpr std::size_t least_turned_rows = 8; // fewer are faster one by one
+    static constexpr std::size_t longest_grouped_row = longest_softmax_in_group;
+    static constexpr std::size_t longest_grouped_in_stream = 200;
 
     template <class C> static INLINE bool serves(const Rows &rows) {
         return is_moderate<C>(*rows.temperature);

@@ -12,6 +12,10 @@ template <class C> constexpr std::size_t kept_pitch(std::size_t length) {
     return (length + lanes - 1) / lanes * lanes + lanes;
 }
 
+template <class C> constexpr std::ptrdiff_t kept_stride(std::size_t length) { // in bytes
+    return static_cast<std::ptrdiff_t>(kept_pitch<C>(length) * sizeof(C));
+}
+
 template <class Op, class C> class RowGroups {
     using N = Vec<C, native_lanes<C>>;
     using D = Vec<double, native_lanes<double>>;
@@ -67,6 +71,7 @@ private:
                 load_columns(high[r] + c, sizeof high[0], h);
                 if constexpr (sizeof(C) == 8)
                     load_columns(low[r] + c, sizeof low[0], l);
+#pragma GCC unroll 2
                 for (int i = 0; i < 2; ++i)
                     if constexpr (sizeof(C) == 8)
                         column[c + i] = {h[i], l[i]};
@@ -98,14 +103,14 @@ private:
                 write<writes>(other, before);
             if (i == count)
                 return;
-            Company<writes> company{*this, i + 1 < count ? &other : nullptr, place(first + group),
-                                    along ? &other : nullptr, place(before)};
+            const Company<writes> company(*this, i + 1 < count ? &other : nullptr, first + group,
+                                          along ? &other : nullptr, before);
             if (settle(now, first) <= exp_limit && scaling_.temperature == 1)
                 sum_up<Argument::plain>(now, first, company);
             else
                 sum_up_far(now, first, company);
             if (along)
-                Op::template complete<C>(other.rows, 0, company.last_place, true);
+                Op::template complete<C>(other.rows, 0, place(before), true);
             now.usual = Op::template finish<C>(now, now.rows, 0);
             if (!now.usual)
                 Op::template lift<C>(now.rows, 0);
@@ -159,6 +164,7 @@ private:
                 load_columns(of.extreme[1][0] + c, sizeof of.extreme[0][0], second);
             if constexpr (wants(wants_min))
                 load_columns(of.extreme[least][0] + c, sizeof of.extreme[0][0], min);
+#pragma GCC unroll 4
             for (int i = 0; i < block; ++i) {
                 if constexpr (wants(wants_second))
                     all.second = max(second[i], all.second);
@@ -168,47 +174,62 @@ private:
         return all;
     }
 
-    // What goes along with the exponentials of row r: that of the next group is looked at, and that
-    // of the last one written.
+    // What goes along with the exponentials of each row in turn: that of the next group is looked
+    // at, and that of the last one written. The loop has a copy of its own: what sum_up_far() has a
+    // reference to lives in memory.
     template <bool writes> struct Company {
-        const RowGroups &of;
-        Group *next; // or null
-        Place<C> next_place;
-        const Group *last; // or null
-        Place<C> last_place;
+        Group *looked;    // the next group, or null
+        const char *next; // its row
+        const Group *last;
+        const char *from; // its row, or null
+        char *to;
+        std::ptrdiff_t x_stride, from_stride, y_stride;
+        int r = 0;
         Extremes<Op::wanted, V> extremes{};
         UsualRow function{};
-        const C *from = nullptr;
-        C *to = nullptr;
-        int r = 0;
 
-        INLINE void begin(int row) {
-            r = row;
+        INLINE Company(const RowGroups &of, Group *next_group, std::size_t next_first,
+                       const Group *last_group, std::size_t last_first)
+            : looked(next_group), next(next_group ? of.x_at(next_first) : nullptr),
+              last(last_group), x_stride(of.x_stride_), y_stride(of.y_stride_) {
+            from = !last       ? nullptr
+                   : Op::keeps ? reinterpret_cast<const char *>(last->exponentials)
+                               : of.x_at(last_first);
+            to = last ? of.y_at(last_first) : nullptr;
+            from_stride = Op::keeps ? kept_stride<C>(of.n_) : x_stride;
+        }
+        INLINE const C *next_row() const { return reinterpret_cast<const C *>(next); }
+        INLINE C *result() const { return reinterpret_cast<C *>(to); }
+
+        INLINE void begin() {
             extremes = {};
-            if (writes && last) {
+            if (writes && last)
                 function = Op::template usual_row<V>(last->rows, r);
-                from = source(*last, last_place, r);
-                to = last_place.y(r, 0);
-            }
         }
         template <class Part> INLINE void step(std::size_t i, Part part) {
-            if (next)
-                add_to(extremes, next_place.x(r, 0) + i, part);
+            if (looked)
+                add_to(extremes, next_row() + i, part);
             if (writes && last)
-                write_part(from + i, to + i, function, part);
+                write_part(reinterpret_cast<const C *>(from) + i, result() + i, function, part);
         }
         INLINE void end() {
-            if (next)
-                store_folded(*next, r, extremes);
+            if (looked) {
+                store_folded(*looked, r, extremes);
+                next += x_stride;
+            }
+            if (writes && last) {
+                from += from_stride;
+                to += y_stride;
+            }
+            ++r;
         }
     };
     template <Argument argument, class Others>
-    INLINE void sum_up(Group &to, std::size_t first, Others &company) const {
-        const Place<C> at = place(first);
+    INLINE void sum_up(Group &to, std::size_t first, Others company) const {
         if (argument == Argument::far)
             prepare<argument, C>(scaling_.temperature, to.rows, 0);
-        const bool distant = rows_.distant && company.next;
-        constexpr bool are_long = Op::longest_grouped_row > 256; // are asked for in the loop
+        const bool distant = rows_.distant && company.looked;
+        constexpr bool are_long = Op::longest_grouped_row > 512; // are asked for in the loop
         const bool asks_before = rows_.distant && (!are_long || rows_.stream);
         if constexpr (Op::capped) {
             const N top = load<N>(to.rows.top);
@@ -217,17 +238,38 @@ private:
                 load<N>(to.rows.offset), load<N>(to.rows.lowest), top);
             store(to.rows.top_exponential, exp(top));
         }
+        using Wide = Vec<C, row_unroll * V::lanes>;
+        Exp<C, argument, Op::capped> exp(scaling_, C(0), C(0), C(0), C(0));
+        const auto of_row = [&](int r) INLINE_LAMBDA {
+            auto of = exp;
+            of.origin = argument == Argument::far ? to.rows.origin[r] : C(0);
+            of.offset = to.rows.offset[r];
+            of.lowest = to.rows.lowest[r];
+            of.top = Op::capped ? to.rows.top[r] : C(0);
+            return of;
+        };
+        const char *row = x_at(first);
+        char *kept_row = Op::keeps ? reinterpret_cast<char *>(to.exponentials) : nullptr;
+        const auto parts_of = [&](int r, const char *x) INLINE_LAMBDA {
+            return of_row(r).parts(load<Wide>(reinterpret_cast<const C *>(x)));
+        };
+        constexpr bool in_blocks = Op::longest_grouped_row > Sum<C>::block;
+        constexpr bool pipeline = row_pipeline && argument != Argument::far;
+        // Ops that turn short rows into panels have none here that are shorter than a turn.
+        const bool has_whole = Op::template turns_short_rows<C> || n_ >= Wide::lanes;
+        decltype(parts_of(0, row)) next;
+        if constexpr (pipeline)
+            if (has_whole)
+                next = parts_of(0, row);
         for (int r = 0; r < group; ++r) {
-            const C *from = at.x(r, 0);
-            const Exp<C, argument, Op::capped> exp(
-                scaling_, argument == Argument::far ? to.rows.origin[r] : C(0), to.rows.offset[r],
-                to.rows.lowest[r], Op::capped ? to.rows.top[r] : C(0));
+            const C *from = reinterpret_cast<const C *>(row);
+            C *const kept = reinterpret_cast<C *>(kept_row);
+            exp = of_row(r);
             Sum<C> sum;
-            company.begin(r);
-            C *const kept = Op::keeps ? to.kept(r) : nullptr;
-            const C *const asked = distant && are_long ? company.next_place.x(r, 0) : nullptr;
+            company.begin();
+            const C *const asked = distant && are_long ? company.next_row() : nullptr;
             if (asks_before)
-                ask(company.next && !are_long ? company.next_place.x(r, 0) : nullptr, company.to);
+                ask(company.looked && !are_long ? company.next_row() : nullptr, company.result());
             const auto step = [&](std::size_t i, auto part, auto e) INLINE_LAMBDA {
                 if (asked) {
 #pragma GCC unroll 4
@@ -240,10 +282,18 @@ private:
                 if constexpr (Op::keeps)
                     store(kept + i, e);
             };
-            const std::size_t done =
-                raise<argument == Argument::far ? Loops::simple : Loops::either>(
-                    exp, from, n_, sum,
-                    [&](std::size_t i, auto e) INLINE_LAMBDA { step(i, Whole{}, e); });
+            const auto body = [&](std::size_t i, auto e) INLINE_LAMBDA { step(i, Whole{}, e); };
+            std::size_t done = 0;
+            if constexpr (!pipeline)
+                done = raise<false>(exp, from, n_, sum, body);
+            else if (has_whole)
+                done = raise_on<in_blocks>(
+                    exp, from, n_, sum, next,
+                    [&]() INLINE_LAMBDA {
+                        const int k = r + 1 < group ? 1 : 0;
+                        return parts_of(r + k, k ? row + x_stride_ : row);
+                    },
+                    body);
             sweep<V>(done, n_, [&](std::size_t i, auto part) INLINE_LAMBDA {
                 const V e = exp(load<V>(from + i, part, -infinity<C>));
                 sum += present(e, part);
@@ -256,6 +306,8 @@ private:
             } else {
                 store_sum(to, r, two_sums(sub(sum.high, sum.start), sum.low));
             }
+            row += x_stride_;
+            kept_row += Op::keeps ? kept_stride<C>(n_) : 0;
         }
     }
     // For what comes from memory: elements of a row of the next group, or null, and where results
@@ -269,7 +321,8 @@ private:
             prefetch_results(results + i);
     }
     template <class Others>
-    __attribute__((noinline)) void sum_up_far(Group &to, std::size_t first, Others &company) const {
+    __attribute__((noinline)) void sum_up_far(Group &to, std::size_t first,
+                                              const Others &company) const {
         sum_up<Argument::far>(to, first, company);
     }
     template <class W> static INLINE void store_sum(Group &to, int r, W w) {
@@ -319,11 +372,15 @@ private:
         else
             store(to, function(load<V>(from, part, C(0))), part);
     }
+    INLINE const char *x_at(std::size_t row) const {
+        return x_ + static_cast<std::ptrdiff_t>(row) * x_stride_;
+    }
+    INLINE char *y_at(std::size_t row) const {
+        return y_ ? y_ + static_cast<std::ptrdiff_t>(row) * y_stride_ : nullptr;
+    }
     INLINE Place<C> place(std::size_t first) const {
-        const auto at = static_cast<std::ptrdiff_t>(first);
-        char *const y = y_ ? y_ + at * y_stride_ : nullptr;
-        return {rows_,     first,     group,    x_ + at * x_stride_, y, x_stride_,
-                y_stride_, sizeof(C), sizeof(C)};
+        return {rows_,     first,     group,     x_at(first), y_at(first),
+                x_stride_, y_stride_, sizeof(C), sizeof(C)};
     }
 
     const Rows &rows_;

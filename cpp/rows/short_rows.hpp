@@ -6,10 +6,14 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-// Longer rows are as fast with an element in each lane.
+// Longer rows are as fast with an element in each lane; where there is a pipeline (rows/raise.hpp)
+// and results are written, from one turn of it on.
 template <class C> constexpr std::size_t longest_short_row = sizeof(C) == 4 ? 56 : 28;
-// Fewer leave most lanes empty.
-constexpr std::size_t least_short_rows = 8;
+template <class C> INLINE bool is_short(const Rows &rows) {
+    constexpr std::size_t turn = row_unroll * sum_lanes<C>;
+    const bool groups_early = row_pipeline && sizeof(C) == 4 && rows.y;
+    return rows.length <= longest_short_row<C> && !(groups_early && rows.length >= turn);
+}
 
 template <class Op, class C> class ShortRows {
     using N = Vec<C, native_lanes<C>>;
@@ -24,22 +28,24 @@ public:
           x_stride_(rows.x_row_stride_bytes), y_stride_(rows.y_row_stride_bytes), n_(rows.length),
           count_(rows.count), scaling_(scaling_for(*rows.temperature, C())) {}
 
-    INLINE void run() const {
-        const std::size_t panels = count_ / V::lanes, i = panels * V::lanes;
-        if (panels != 0)
-            turn(x_, x_stride_, y_, y_stride_, panels, 0, V::lanes);
-        if (i == count_)
-            return;
+    // Returns how many rows are done: all, or but for a few at the end.
+    INLINE std::size_t run() const {
+        const std::size_t left = count_ % V::lanes, i = count_ - left;
+        if (i != 0)
+            turn(x_, x_stride_, y_, y_stride_, i / V::lanes, 0, V::lanes);
+        if (left < Op::least_turned_rows)
+            return i;
         // The others among rows of zeros.
-        alignas(64) C rest[longest_short_row<C> * V::lanes] = {};
+        alignas(64) C rest[longest_short_row<C> * V::lanes];
         const std::size_t bytes = n_ * sizeof(C);
-        char *const copy = reinterpret_cast<char *>(rest);
-        for (std::size_t r = i; r < count_; ++r)
-            __builtin_memcpy(copy + (r - i) * bytes, x_ + offset(r, x_stride_), bytes);
         const auto stride = static_cast<std::ptrdiff_t>(bytes);
-        turn(copy, stride, y_ ? copy : nullptr, stride, 1, i, static_cast<int>(count_ - i));
-        for (std::size_t r = i; y_ && r < count_; ++r)
-            __builtin_memcpy(y_ + offset(r, y_stride_), copy + (r - i) * bytes, bytes);
+        char *const copy = reinterpret_cast<char *>(rest);
+        copy_rows(copy, stride, x_ + offset(i, x_stride_), x_stride_, left);
+        __builtin_memset(copy + left * bytes, 0, (V::lanes - left) * bytes);
+        turn(copy, stride, y_ ? copy : nullptr, stride, 1, i, static_cast<int>(left));
+        if (y_)
+            copy_rows(y_ + offset(i, y_stride_), y_stride_, copy, stride, left);
+        return count_;
     }
     INLINE bool served() const {
         const auto bytes = static_cast<std::ptrdiff_t>(n_ * sizeof(C));
@@ -49,6 +55,16 @@ public:
 private:
     static INLINE std::ptrdiff_t offset(std::size_t i, std::ptrdiff_t stride) {
         return static_cast<std::ptrdiff_t>(i) * stride;
+    }
+    INLINE void copy_rows(char *to, std::ptrdiff_t to_stride, const char *from,
+                          std::ptrdiff_t from_stride, std::size_t count) const {
+        const std::size_t bytes = n_ * sizeof(C);
+        if (to_stride == from_stride && to_stride == static_cast<std::ptrdiff_t>(bytes)) {
+            __builtin_memcpy(to, from, count * bytes);
+            return;
+        }
+        for (std::size_t r = 0; r < count; ++r)
+            __builtin_memcpy(to + offset(r, to_stride), from + offset(r, from_stride), bytes);
     }
 
     struct Turned {
@@ -139,6 +155,7 @@ private:
     INLINE void take(const C *x, std::ptrdiff_t stride, Side<C> tile,
                      Extremes<Op::wanted, N> &extremes) const {
         const auto keep = [&](auto &v, std::size_t at, int from, int count) INLINE_LAMBDA {
+#pragma GCC unroll 4
             for (int c = 0; c < count; ++c)
                 if (c >= from) {
                     store(tile.at(at + c), v[c]);
@@ -177,6 +194,7 @@ private:
     template <class Function>
     INLINE void put(C *y, std::ptrdiff_t stride, Side<C> tile, Function function) const {
         const auto fetch = [&](auto &v, std::size_t at, int count) INLINE_LAMBDA {
+#pragma GCC unroll 4
             for (int c = 0; c < count; ++c)
                 v[c] = function(load<N>(tile.at(at + c)));
         };
@@ -222,6 +240,20 @@ private:
     Scaling<C> scaling_;
 };
 
+// The rows of a batch from one on.
+__attribute__((noinline)) Rows rows_from(const Rows &rows, std::size_t first) {
+    const auto i = static_cast<std::ptrdiff_t>(first), place = i * rows.row_stride;
+    Rows rest = rows;
+    rest.count -= first;
+    rest.x = static_cast<const char *>(rows.x) + i * rows.x_row_stride_bytes;
+    if (rows.y)
+        rest.y = static_cast<char *>(rows.y) + i * rows.y_row_stride_bytes;
+    rest.labels = rows.labels ? rows.labels + place : nullptr;
+    rest.results = rows.results ? rows.results + place : nullptr;
+    rest.extra = rows.extra ? rows.extra + place : nullptr;
+    return rest;
+}
+
 // One op over a batch of rows, by the way that is fastest for their length, where that pays for its
 // code: double rows take twice as long for an element, so they have less to gain. Rows that are
 // longer than longest_grouped_row take long beside their own scalars; groups do not write past the
@@ -229,36 +261,29 @@ private:
 template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) noexcept {
     const bool serves = rows.length <= PanelOp::longest_grouped_row &&
                         (!rows.stream || rows.length <= PanelOp::longest_grouped_in_stream) &&
-                        rows.count >= least_short_rows && rows.temperature_stride == 0 &&
-                        !rows.where && PanelOp::template serves<C>(rows);
+                        rows.temperature_stride == 0 && !rows.where &&
+                        PanelOp::template serves<C>(rows);
     constexpr bool turns = PanelOp::template turns_short_rows<C>;
-    if constexpr (turns)
-        if (serves && rows.length <= longest_short_row<C>) {
-            const ShortRows<PanelOp, C> turned(rows);
-            if (turned.served())
-                return turned.run();
-        }
-    if constexpr (sizeof(C) == 4)
-        if (serves && (!turns || rows.length > longest_short_row<C>)) {
+    std::size_t done = 0;
+    if (serves && turns && is_short<C>(rows)) {
+        if constexpr (turns)
+            if (rows.count >= PanelOp::least_turned_rows) {
+                const ShortRows<PanelOp, C> turned(rows);
+                if (turned.served())
+                    done = turned.run();
+            }
+    } else if (serves && sizeof(C) == 4) {
+        if constexpr (sizeof(C) == 4) {
             using Groups = RowGroups<PanelOp, C>;
-            Rows rest = rows;
-            rest.count %= Groups::group;
-            const std::size_t grouped = rows.count - rest.count;
-            if (grouped != 0)
-                Groups(rows, grouped).run();
-            if (rest.count == 0)
-                return;
-            const auto done = static_cast<std::ptrdiff_t>(grouped);
-            rest.x = static_cast<const char *>(rows.x) + done * rows.x_row_stride_bytes;
-            if (rows.y)
-                rest.y = static_cast<char *>(rows.y) + done * rows.y_row_stride_bytes;
-            const std::ptrdiff_t place = done * rows.row_stride;
-            rest.labels = rows.labels ? rows.labels + place : nullptr;
-            rest.results = rows.results ? rows.results + place : nullptr;
-            rest.extra = rows.extra ? rows.extra + place : nullptr;
-            return each_row<RowOp, C>(rest);
+            done = rows.count - rows.count % Groups::group;
+            if (done != 0)
+                Groups(rows, done).run();
         }
-    each_row<RowOp, C>(rows);
+    }
+    if (done == 0)
+        return each_row<RowOp, C>(rows);
+    if (done < rows.count)
+        each_row<RowOp, C>(rows_from(rows, done));
 }
 
 } // namespace

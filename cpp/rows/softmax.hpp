@@ -56,7 +56,7 @@ struct Softmax {
         if (written || row.rows->parts)
             return;
         if (!stats.regular)
-            return fill(row.y, row.n, not_a_number<C>);
+            return write_nan(row);
         write(row, stats, reciprocal(real<C>(stats.sum)));
     }
     // e * factor * 2^-lift
@@ -114,6 +114,19 @@ private:
         using B = Beside<Function, typename R::Lies>;
         const B beside{asks ? from : nullptr, nullptr, from, row.y, true, asks, function};
         Company<0, Function, typename R::Lies>(beside, row.n, row.seam).run();
+    }
+    template <class C> struct Nan {
+        using Scalar = C;
+        static constexpr Results results = Results::all;
+        template <class V> INLINE V operator()(V) const { return broadcast<V>(not_a_number<C>); }
+    };
+    // Past the caches, but for rows with a mask: those are masked in memory afterwards.
+    template <class R> static __attribute__((noinline, cold)) void write_nan(const R &row) {
+        using C = typename R::C;
+        if constexpr (!R::Lies::converts && exp_unroll > 1)
+            if (row.rows->stream && !row.rows->where)
+                return write_past(row.kept, false, row, Nan<C>{});
+        fill(row.y, row.n, not_a_number<C>);
     }
     template <Argument argument, class C, Products products> struct Again {
         using Scalar = C;

@@ -130,6 +130,12 @@ inline std::uint64_t encoded(double value, int lift) {
 }
 
 INLINE void store_one(float *p, double value, int lift) {
+    const double size = magnitude(value);
+    if (lift == 0 && size >= 0x1p-126 && size < 0x1p127) { // the processor rounds likewise
+        const auto rounded = static_cast<float>(value);
+        __builtin_memcpy(p, &rounded, sizeof rounded);
+        return;
+    }
     const auto bits = static_cast<std::uint32_t>(encoded<23, 8>(value, lift));
     __builtin_memcpy(p, &bits, sizeof bits);
 }

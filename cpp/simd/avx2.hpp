@@ -271,9 +271,11 @@ INLINE __m256 blend(__m256 v, __m256 w, const int *where) {
 }
 template <int n> INLINE void load_packed(const float *x, F32 (&v)[n]) {
     static constexpr ColumnPlaces<n> places;
+#pragma GCC unroll 3
     for (int c = 0; c < n; ++c) {
         const __m256i at = load_ints(places.place[c]);
         __m256 w = _mm256_permutevar8x32_ps(_mm256_loadu_ps(x), at);
+#pragma GCC unroll 3
         for (int i = 1; i < n; ++i)
             w = blend(w, _mm256_permutevar8x32_ps(_mm256_loadu_ps(x + 8 * i), at),
                       places.part[i][c]);
@@ -282,9 +284,11 @@ template <int n> INLINE void load_packed(const float *x, F32 (&v)[n]) {
 }
 template <int n> INLINE void store_packed(float *y, const F32 (&v)[n]) {
     static constexpr PackedPlaces<n> places;
+#pragma GCC unroll 3
     for (int i = 0; i < n; ++i) {
         const __m256i at = load_ints(places.row[i]);
         __m256 w = _mm256_permutevar8x32_ps(v[0].r, at);
+#pragma GCC unroll 3
         for (int c = 1; c < n; ++c)
             w = blend(w, _mm256_permutevar8x32_ps(v[c].r, at), places.column[c][i]);
         _mm256_storeu_ps(y + 8 * i, w);

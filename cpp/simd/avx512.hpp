@@ -225,6 +225,7 @@ template <int n> INLINE void load_packed(const float *x, F32 (&v)[n]) {
     if constexpr (n == 1) {
         v[0] = native_load(x);
     } else {
+#pragma GCC unroll 3
         for (int c = 0; c < n; ++c) {
             const __m512i at =
                 _mm512_add_epi32(_mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
@@ -244,6 +245,7 @@ template <int n> INLINE void store_packed(float *y, const F32 (&v)[n]) {
     if constexpr (n == 1) {
         native_store(y, v[0]);
     } else {
+#pragma GCC unroll 3
         for (int i = 0; i < n; ++i) { // 16 i + lane = n row + column
             alignas(64) static constexpr struct Places {
                 int at[3][16] = {}, third[3][16] = {};

@@ -26,6 +26,7 @@ INLINE void store_columns(float *y, std::ptrdiff_t stride, const F32 (&v)[4]) {
     char *p = reinterpret_cast<char *>(y);
     F32 rows[4];
     transpose_groups(v, rows);
+#pragma GCC unroll 4
     for (int i = 0; i < 4; ++i)
         store_group(p + i * stride, 4 * stride, rows[i]);
 }

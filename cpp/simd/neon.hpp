@@ -212,10 +212,12 @@ INLINE void transpose(const float32x4_t (&v)[4], float32x4_t (&w)[4]) {
 }
 INLINE void load_columns(const float *x, std::ptrdiff_t stride, F32 (&v)[4]) {
     float32x4_t rows[4], columns[4];
+#pragma GCC unroll 4
     for (int i = 0; i < 4; ++i)
         rows[i] = vld1q_f32(
             reinterpret_cast<const float *>(reinterpret_cast<const char *>(x) + i * stride));
     transpose(rows, columns);
+#pragma GCC unroll 4
     for (int i = 0; i < 4; ++i)
         v[i].r = columns[i];
 }
@@ -223,6 +225,7 @@ INLINE void store_columns(float *y, std::ptrdiff_t stride, const F32 (&v)[4]) {
     const float32x4_t columns[4] = {v[0].r, v[1].r, v[2].r, v[3].r};
     float32x4_t rows[4];
     transpose(columns, rows);
+#pragma GCC unroll 4
     for (int i = 0; i < 4; ++i)
         vst1q_f32(reinterpret_cast<float *>(reinterpret_cast<char *>(y) + i * stride), rows[i]);
 }
@@ -247,6 +250,7 @@ template <int n> INLINE void load_packed(const float *x, F32 (&v)[n]) {
         v[1].r = w.val[1];
     } else {
         const float32x4x3_t w = vld3q_f32(x);
+#pragma GCC unroll 3
         for (int c = 0; c < 3; ++c)
             v[c].r = w.val[c];
     }

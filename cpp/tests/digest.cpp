@@ -137,6 +137,10 @@ void rows(const KernelTable &table, const TrialOp &of, DType dtype, const Layout
         run_trial(table, of, dtype, {count, n, layout.axis_first, layout.mask, layout.temperature},
                   random, hash);
     }
+    if (layout.rows && !layout.axis_first && dtype == DType::f32)
+        for (const std::size_t length : {993, 1057}) // groups whose sums are flushed
+            run_trial(table, of, dtype, {33, length, false, layout.mask, layout.temperature},
+                      random, hash);
     print(table.isa,
           std::string("row_") + of.name + "_" + dtype_name[static_cast<int>(dtype)] + "_" +
               layout.name,
@@ -151,7 +155,7 @@ void masked_rows(const KernelTable &table) {
                 continue;
             Hash hash;
             Random random(8);
-            for (const std::size_t n : {std::size_t{203}, std::size_t{1100}, std::size_t{2051}})
+            for (const std::size_t n : {std::size_t{303}, std::size_t{1100}, std::size_t{2051}})
                 run_trial(table, of, dtype, {row_kinds, n, false, true}, random, hash);
             print(table.isa,
                   std::string("row_masked_") + of.name + "_" + dtype_name[static_cast<int>(dtype)],
