@@ -61,7 +61,8 @@ INLINE std::size_t raise(const Function &exp, In row, std::size_t n, Sum<C> &sum
 
 // The pipeline over rows that follow each other: `next` is what the first vectors of this row were
 // reduced to, and becomes following(), that of the row after it, so it does not run dry in between.
-// For n of one Wide at least; `blocks`: n may be more than a block.
+// For n of one Wide at least; `blocks`: n may be more than a block. Its code has a turn twice:
+// too much for raise(), which more ops have.
 template <bool blocks, class C, class Function, class In, class Parts, class Following, class Body>
 INLINE std::size_t raise_on(const Function &exp, In row, std::size_t n, Sum<C> &sum, Parts &next,
                             Following following, Body body) {

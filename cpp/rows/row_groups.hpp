@@ -1,30 +1,20 @@
 // Rows of middling length: an element in each lane, as in the row engine, but what there is one of
 // for each row is computed for as many rows at a time as a register has lanes.
 #pragma once
-#include "rows/panel_ops.hpp"
+#include "rows/row_group.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
-
-// From one row's exponentials to the next one's, in elements.
-template <class C> constexpr std::size_t kept_pitch(std::size_t length) {
-    constexpr std::size_t lanes = sum_lanes<C>;
-    return (length + lanes - 1) / lanes * lanes + lanes;
-}
-
-template <class C> constexpr std::ptrdiff_t kept_stride(std::size_t length) { // in bytes
-    return static_cast<std::ptrdiff_t>(kept_pitch<C>(length) * sizeof(C));
-}
 
 template <class Op, class C> class RowGroups {
     using N = Vec<C, native_lanes<C>>;
     using D = Vec<double, native_lanes<double>>;
     using V = Vec<C, sum_lanes<C>>;
     using UsualRow = decltype(Op::template usual_row<V>(PanelScalars<C, N::lanes>(), 0));
-    static constexpr int block = 16 / sizeof(C); // columns that are turned at a time
+    using Group = RowGroup<Op, C>;
 
 public:
-    static constexpr int group = N::lanes; // rows
+    static constexpr int group = Group::group; // rows
 
     // `count` is a multiple of `group`.
     INLINE RowGroups(const Rows &rows, std::size_t count)
@@ -40,53 +30,6 @@ public:
     }
 
 private:
-    static constexpr bool wants(int what) { return (Op::wanted & what) != 0; }
-    static constexpr int least = wants(wants_second) ? 2 : 1;
-
-    struct Group {
-        PanelScalars<C, group> rows;
-        std::size_t n;
-        bool usual;
-        // max, second, min, as far as they are wanted, of each row, still a register wide
-        alignas(64) C extreme[wants(wants_min) ? least + 1 : 2][group][N::lanes];
-        alignas(64) double high[group][D::lanes], low[sizeof(C) == 4 ? 1 : group][D::lanes];
-        C *exponentials; // of the rows, one after the other
-
-        INLINE C *kept(int r) const {
-            return exponentials + static_cast<std::size_t>(r) * kept_pitch<C>(n);
-        }
-
-        // The sums of all rows, as LaneSums has it of a panel.
-        INLINE Reals<N> total(int) const {
-            if constexpr (sizeof(C) == 8)
-                return totals<Reals<N>>(0);
-            else
-                return {totals<D>(0), totals<D>(D::lanes)};
-        }
-        template <class R> INLINE R totals(int r) const {
-            R column[D::lanes];
-#pragma GCC unroll 4
-            for (int c = 0; c < D::lanes; c += 2) {
-                D h[2], l[2];
-                load_columns(high[r] + c, sizeof high[0], h);
-                if constexpr (sizeof(C) == 8)
-                    load_columns(low[r] + c, sizeof low[0], l);
-#pragma GCC unroll 2
-                for (int i = 0; i < 2; ++i)
-                    if constexpr (sizeof(C) == 8)
-                        column[c + i] = {h[i], l[i]};
-                    else
-                        column[c + i] = h[i];
-            }
-#pragma GCC unroll 4
-            for (int half = D::lanes / 2; half > 0; half /= 2)
-#pragma GCC unroll 4
-                for (int c = 0; c < half; ++c)
-                    column[c] = added(column[c], column[c + half]);
-            return column[0];
-        }
-    };
-
     template <bool writes> __attribute__((noinline)) void walk() const {
         Group groups[2];
         // A group's take the place of the last one's, each as soon as that is written.
@@ -130,50 +73,17 @@ private:
             sweep<V>(0, n_, [&](std::size_t i, auto part) INLINE_LAMBDA {
                 add_to(extremes, from + i, part);
             });
-            store_folded(to, r, extremes);
+            to.store_folded(r, extremes);
         }
     }
     // What follows from them; returns the largest abs(top).
     INLINE double settle(Group &to, std::size_t first) const {
         to.n = n_;
-        note_range(across(to), to.rows, 0);
+        note_range(to.across(), to.rows, 0);
         Op::note(to.rows, place(first));
         prepare<Argument::plain, C>(1, to.rows, 0);
         return settle_ranges<Op::wanted>(Panel<N, Whole>{{}, {}, n_, {}, scaling_}, to.rows);
     }
-    // Lanes i and i + half joined, down to a register.
-    template <class W> static INLINE void store_folded(Group &to, int r, const W &extremes) {
-        if constexpr (decltype(extremes.max)::lanes == N::lanes) {
-            store(to.extreme[0][r], extremes.max);
-            if constexpr (wants(wants_second))
-                store(to.extreme[1][r], extremes.second);
-            if constexpr (wants(wants_min))
-                store(to.extreme[least][r], extremes.min);
-        } else {
-            store_folded(to, r, folded(extremes));
-        }
-    }
-    // All lanes of each row joined, rows in lanes.
-    static INLINE Extremes<Op::wanted, N> across(const Group &of) {
-        Extremes<Op::wanted, N> all;
-#pragma GCC unroll 4
-        for (int c = 0; c < N::lanes; c += block) {
-            N first[block], second[block], min[block];
-            load_columns(of.extreme[0][0] + c, sizeof of.extreme[0][0], first);
-            if constexpr (wants(wants_second))
-                load_columns(of.extreme[1][0] + c, sizeof of.extreme[0][0], second);
-            if constexpr (wants(wants_min))
-                load_columns(of.extreme[least][0] + c, sizeof of.extreme[0][0], min);
-#pragma GCC unroll 4
-            for (int i = 0; i < block; ++i) {
-                if constexpr (wants(wants_second))
-                    all.second = max(second[i], all.second);
-                all.add(first[i], wants(wants_min) ? min[i] : first[i]);
-            }
-        }
-        return all;
-    }
-
     // What goes along with the exponentials of each row in turn: that of the next group is looked
     // at, and that of the last one written. The loop has a copy of its own: what sum_up_far() has a
     // reference to lives in memory.
@@ -214,7 +124,7 @@ private:
         }
         INLINE void end() {
             if (looked) {
-                store_folded(*looked, r, extremes);
+                looked->store_folded(r, extremes);
                 next += x_stride;
             }
             if (writes && last) {
@@ -302,9 +212,9 @@ private:
             company.end();
             if constexpr (sizeof(C) == 4) {
                 sum.flush();
-                store_sum(to, r, sum.flushed);
+                to.store_sum(r, sum.flushed);
             } else {
-                store_sum(to, r, two_sums(sub(sum.high, sum.start), sum.low));
+                to.store_sum(r, two_sums(sub(sum.high, sum.start), sum.low));
             }
             row += x_stride_;
             kept_row += Op::keeps ? kept_stride<C>(n_) : 0;
@@ -325,24 +235,6 @@ private:
                                               const Others &company) const {
         sum_up<Argument::far>(to, first, company);
     }
-    template <class W> static INLINE void store_sum(Group &to, int r, W w) {
-        if constexpr (W::lanes == D::lanes)
-            store(to.high[r], w);
-        else
-            store_sum(to, r, add(w.low, w.high));
-    }
-    template <class W> static INLINE void store_sum(Group &to, int r, Pairs<W> w) {
-        if constexpr (W::lanes == D::lanes) {
-            store(to.high[r], w.high);
-            store(to.low[r], w.low);
-        } else {
-            using Half = decltype(W::low);
-            store_sum(
-                to, r,
-                added(Pairs<Half>{w.high.low, w.low.low}, Pairs<Half>{w.high.high, w.low.high}));
-        }
-    }
-
     // What becomes of the rows from `first` on, without company.
     template <bool writes>
     __attribute__((noinline)) void write(const Group &of, std::size_t first) const {
