@@ -12,11 +12,13 @@ from helpers import LEVELS, level
 import softlane
 from softlane import _core
 
-# 24 MB of results: panels, groups, rows that are kept in a cache, rows whose exponentials are
+# 24 MB of results: panels, groups, rows whose exponentials are kept in the first-level cache and in
+# the second, in whose pages they lie at any distance from each other, rows whose exponentials are
 # computed twice.
 SHAPES = [
     (2_000_003, 3), (300_011, 20), (60_007, 100), (40_001, 150),
-    (6000, 1000), (3100, 2048), (2900, 2100), (48, 128_256), (1, 6_000_001),
+    (6000, 1000), (3100, 2048), (2900, 2100), (2001, 3000), (1001, 6000), (500, 12_001),
+    (150, 40_960), (100, 60_001), (48, 128_256), (1, 6_000_001),
 ]  # fmt: skip
 
 
@@ -26,7 +28,7 @@ def rows_of(shape: tuple[int, int], dtype: type) -> np.ndarray:
 
 @pytest.mark.parametrize("name", LEVELS)
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("offset", [0, 3])
+@pytest.mark.parametrize("offset", [0, 3, 700])
 def test_large_results_have_the_bytes_of_single_rows(name, shape, offset):
     x = rows_of(shape, np.float32)
     hostile = slice(None, None, max(1, shape[0] // 7))
@@ -34,7 +36,7 @@ def test_large_results_have_the_bytes_of_single_rows(name, shape, offset):
     if shape[0] > 20:
         x[1, 2], x[3, 1], x[4] = np.nan, np.inf, -np.inf
         x[7] += 3e6
-    memory = np.full(x.size + 8, np.nan, np.float32)
+    memory = np.full(x.size + 708, np.nan, np.float32)
     out = memory[offset : offset + x.size].reshape(x.shape)
     with level(name):
         softlane.softmax(x, out=out)
@@ -69,7 +71,9 @@ def rows_with_seams(columns: int, dtype: type) -> np.ndarray:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("columns", [257, 300, 511, 520, 1000, 1025, 2047, 2048, 3001])
+@pytest.mark.parametrize(
+    "columns", [257, 300, 511, 520, 1000, 1025, 2047, 2048, 3001, 20_003, 30_000]
+)
 @pytest.mark.parametrize("name", [name for name in LEVELS if name in ("avx512", "avx2", "neon")])
 def test_lines_that_two_rows_share(name, columns, dtype):
     """Results that begin anywhere in a line, by threads as well: as where they do not go past the
@@ -131,3 +135,40 @@ def test_results_are_streamed_from_half_of_the_last_cache_on():
     sizes = [_core._cache_bytes(file.read_text()) for file in files]
     last = max(sizes, default=0) or 8 << 20  # what is taken where nothing is known
     assert _core._streaming_bytes() == min(last // 2, 16 << 20)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the sizes from Linux's files")
+def test_exponentials_are_kept_in_a_sixth_of_the_second_level_cache():
+    levels = Path("/sys/devices/system/cpu/cpu0/cache").glob("index[0-7]/level")
+    sizes = [
+        _core._cache_bytes(level.with_name("size").read_text())
+        for level in levels
+        if level.read_text().strip() == "2"
+    ]
+    assert _core._largest_kept_bytes() == min(max(sizes, default=0) or 1 << 20, 2 << 20) // 6
+
+
+@pytest.mark.parametrize("name", LEVELS)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("columns", [9, 40, 200, 600, 2048, 5000, 70_001])
+def test_results_that_come_from_memory_have_the_bytes_of_few_rows(name, dtype, columns):
+    """12 MB: lines of results are asked for before they are written, through the caches."""
+    rows = 12_000_000 // np.dtype(dtype).itemsize // columns
+    x = rows_of((rows, columns), dtype)
+    keep = np.random.default_rng(5).random(x.shape) < 0.8
+    labels = np.random.default_rng(6).integers(0, columns, rows)
+    out, few = np.empty_like(x), slice(rows // 2, rows // 2 + 20)
+    with level(name):
+        for function in (softlane.softmax, softlane.log_softmax):
+            expected = function(x[few]).tobytes()
+            assert function(x, out=out)[few].tobytes() == expected
+            assert function(x)[few].tobytes() == expected
+            masked = function(x[few], where=keep[few]).tobytes()
+            assert function(x, where=keep, out=out)[few].tobytes() == masked
+        _, expected = softlane.cross_entropy_with_grad(x[few], labels[few], reduction="none")
+        softlane.cross_entropy_with_grad(x, labels, reduction="none", out=out)
+        assert out[few].tobytes() == expected.tobytes()
+        assert (
+            softlane.softmax(x, out=x)[few].tobytes()
+            == softlane.softmax(rows_of((rows, columns), dtype)[few]).tobytes()
+        )

@@ -269,6 +269,7 @@ void register_hooks(py::module_ &module) {
     module.def("_fail_self_test", fail_self_test, py::arg("isa"), py::arg("op"), py::arg("dtype"));
     module.def("_cache_bytes", &cache_bytes, py::arg("text"));
     module.def("_streaming_bytes", &streaming_bytes);
+    module.def("_largest_kept_bytes", &largest_kept_bytes);
     module.def("_config", config);
 }
 

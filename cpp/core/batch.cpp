@@ -76,6 +76,7 @@ Rows batch_in_arrays(const Plan &plan, const std::ptrdiff_t (&at)[stream_count],
     batch.half = p.array[x_stream].dtype == DType::f16;
     batch.stream = plan.stream;
     batch.distant = plan.distant;
+    batch.distant_results = plan.distant_results;
     return batch;
 }
 

@@ -10,7 +10,13 @@ namespace softlane {
 // long.
 std::size_t streaming_bytes() noexcept;
 
-// The same from the text of the system's files ("266240K"), for one file each level; 0: unknown.
+// Where results go past the caches, the exponentials of rows of up to so many bytes are kept in the
+// second-level cache until the row is written: a sixth of it, for two rows of them, two of
+// arguments and what else there is.
+std::size_t largest_kept_bytes() noexcept;
+
+// The size of a cache from the text of the system's files ("266240K"), for one file each level; 0:
+// unknown.
 std::size_t cache_bytes(const char *text) noexcept;
 
 } // namespace softlane

@@ -47,16 +47,19 @@ struct Rows {
     std::ptrdiff_t x_stride_bytes, y_stride_bytes; // panels: between the elements of a row,
     void *scratch; // and 2 * length * panel_bytes bytes, aligned to 64; or null: y serves; long
                    // rows in panels: a Part for each part and lane; masked rows:
-                   // masked_scratch_bytes()
+                   // masked_scratch_bytes(); others whose results go past the caches:
+                   // streamed_scratch_bytes(), or null
     bool stream;   // y is larger than the caches, and not x: its lines need not stay in them
     bool distant;  // x is large: what is read comes from memory and should be asked for early
-    bool half;     // words: x and y are float16, else bfloat16
-    Part *parts;   // not null: these rows are parts of one, of which each is only reduced
+    bool distant_results; // and so do the lines of y, where these go through the caches
+    bool half;            // words: x and y are float16, else bfloat16
+    Part *parts;          // not null: these rows are parts of one, of which each is only reduced
 };
 
 using RowsFn = void (*)(const Rows &) noexcept;
 
-// Up to this length rows are worked on in company: some at a time.
+// Up to this length rows are worked on in company: some at a time. (Longer ones too, where
+// `scratch` keeps their exponentials.)
 constexpr std::size_t longest_in_company = 16384;
 // Softmax has rows longer than this in parts, each reduced as a row by itself; then they are
 // joined, and written. The bits depend on a part's length. It is odd in units of 256: no part is at
@@ -88,12 +91,24 @@ static constexpr std::size_t words_scratch_bytes(std::size_t length) {
                                                             : 1;
     return rows * scratch_pitch(length) * sizeof(float);
 }
+// Exponentials of other rows are kept in the first-level cache, up to so many bytes.
+constexpr std::size_t kept_bytes = longest_kept_words * sizeof(float);
 // Masked rows are copied to `scratch`, as many as are worked on at a time, but where softmax keeps
 // exponentials in the first-level cache. Elements of `size` bytes.
 static constexpr std::size_t masked_scratch_bytes(Op op, std::size_t length, std::size_t size) {
-    const bool are_kept = op == Op::softmax && length * size <= longest_kept_words * sizeof(float);
+    const bool are_kept = op == Op::softmax && length * size <= kept_bytes;
     const std::size_t rows = are_kept ? 0 : length <= longest_in_company ? 4 : 1;
     return rows * scratch_pitch(length) * size;
+}
+
+// Where results go past the caches, exponentials of longer rows than the kernels have room for are
+// kept in `scratch`: two rows of them, half a page apart in their pages, as a load waits for a
+// store that is whole pages off. Without scratch they are computed twice, or kept in the results.
+template <class C> static constexpr std::size_t streamed_pitch(std::size_t length) {
+    return ((length * sizeof(C) + 2047) / 4096 * 4096 + 2048) / sizeof(C);
+}
+static constexpr std::size_t streamed_scratch_bytes(std::size_t length, std::size_t size) {
+    return 2 * (size == 8 ? streamed_pitch<double>(length) : streamed_pitch<float>(length)) * size;
 }
 
 // Softmax of one long row, a batch of one, on several threads: its parts from `begin` up to `end`,

@@ -24,11 +24,13 @@ std::size_t unit_of(const Plan &plan) {
         return panel_bytes / dtype_size[static_cast<int>(DType::f32)];
     if (!plan.direct)
         return plan.tile_rows;
+    // What is written past the caches while another row is reduced needs one.
+    const std::size_t least = plan.stream && kept_workspace_bytes(plan) != 0 ? 4 : 1;
     if (!has_logarithm(plan.problem.op) || plan.kernel_dtype != DType::f32)
-        return 1;
+        return least;
     return plan.length <= longest_in_groups  ? groups_rows
            : plan.length <= longest_in_group ? group_rows
-                                             : 1;
+                                             : least;
 }
 
 // Of a row that is shared, for each thread.

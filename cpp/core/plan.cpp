@@ -103,6 +103,15 @@ std::size_t product(const Loops &loops) {
 
 } // namespace
 
+std::size_t kept_workspace_bytes(const Plan &plan) {
+    const Problem &p = plan.problem;
+    const std::size_t size = dtype_size[static_cast<int>(plan.kernel_dtype)];
+    const bool keeps = p.op == Op::softmax || p.op == Op::cross_entropy_with_grad;
+    return keeps && !p.where && plan.length > kept_bytes / size && plan.length <= longest_at_once
+               ? streamed_scratch_bytes(plan.length, size)
+               : 0;
+}
+
 Plan make_plan(const Problem &given) {
     Plan plan(given);
     plan.rows = product(given.outer);
@@ -173,24 +182,27 @@ Plan make_plan(const Problem &given) {
                 std::max<std::size_t>(largest_panel_tile_bytes / (plan.length * panel_bytes), 1);
     }
     const bool in_arrays = plan.direct || (plan.panels && plan.panel_rows == 0);
-    plan.stream = in_arrays && !p.fresh && p.array[y_stream].data != nullptr &&
-                  p.array[y_stream].data != p.array[x_stream].data &&
-                  p.array[y_stream].data != p.array[other_stream].data &&
-                  is_as_large_as(streaming_bytes(), plan.kernel_dtype);
+    const bool apart = p.array[y_stream].data != nullptr &&
+                       p.array[y_stream].data != p.array[x_stream].data &&
+                       p.array[y_stream].data != p.array[other_stream].data;
+    plan.stream =
+        in_arrays && !p.fresh && apart && is_as_large_as(streaming_bytes(), plan.kernel_dtype);
     // Of 16-bit rows of which two are in a page the processor sees more by itself.
     plan.distant = (in_arrays || (plan.words && plan.length > longest_near_words)) &&
                    is_as_large_as(streaming_bytes() / 2, stored);
+    plan.distant_results = plan.distant && apart;
     plan.release_gil = plan.rows * plan.length >= release_gil_elements;
 
+    const std::size_t size = dtype_size[static_cast<int>(plan.kernel_dtype)];
     if (plan.direct && p.where)
-        plan.workspace_bytes = masked_scratch_bytes(
-            p.op, plan.length, dtype_size[static_cast<int>(plan.kernel_dtype)]);
+        plan.workspace_bytes = masked_scratch_bytes(p.op, plan.length, size);
+    else if (plan.direct && plan.stream && plan.length <= largest_kept_bytes() / size)
+        plan.workspace_bytes = kept_workspace_bytes(plan);
     constexpr std::size_t longest = PTRDIFF_MAX / 64; // so that no size of a tile overflows
     if (!plan.direct && plan.length > longest) {
         plan.workspace_bytes = PTRDIFF_MAX; // more than there is
     } else if (!plan.direct) {
-        const std::size_t row_bytes = // the widest of all
-            plan.length * dtype_size[static_cast<int>(plan.kernel_dtype)];
+        const std::size_t row_bytes = plan.length * size; // the widest of all
         plan.tile_count = 1 + (p.array[other_stream].data != nullptr) + (!same && !plan.lines);
         const std::size_t most = plan.lines ? largest_lines_bytes : largest_tile_bytes;
         std::size_t fitting = std::max<std::size_t>(most / row_bytes, 1);

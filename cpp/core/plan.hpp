@@ -95,13 +95,18 @@ struct Plan {
     std::size_t tile_rows = 1;  // otherwise: rows packed at a time
     std::size_t tile_bytes = 0; // of one tile
     int tile_count = 0; // one for each array that has its own, one for what is converted by itself
-    std::size_t workspace_bytes = 0; // for run(): tiles, or masked rows
+    std::size_t workspace_bytes = 0; // for run(): tiles, masked rows, exponentials
     bool stream = false;             // the kernel's results go past the caches
     bool distant = false;            // its arguments come from memory
+    bool distant_results = false;    // and so do lines of results that go through the caches
     bool release_gil = false;        // long enough for another thread to profit
 };
 
 Plan make_plan(const Problem &problem);
+
+// What run() has room for where results go past the caches: exponentials of rows that the
+// first-level cache does not keep; 0 of other rows.
+std::size_t kept_workspace_bytes(const Plan &plan);
 
 // Of whose rows the kernels compute the logarithms for some at a time, if they get as many.
 constexpr bool has_logarithm(Op op) {

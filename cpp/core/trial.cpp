@@ -93,6 +93,8 @@ Buffer elements(const KernelTable &table, DType dtype, const std::vector<double>
 } // namespace
 
 Workspace workspace_of(std::size_t bytes) {
+    if (bytes == 0)
+        return Workspace(); // kernels see that they have none
     return Workspace(static_cast<char *>(::operator new[](bytes, std::align_val_t(64))));
 }
 

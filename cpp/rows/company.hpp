@@ -5,6 +5,11 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
+// What comes from memory and is asked for early: what is looked at, `far` as far as to the second
+// level alone; and with it lines of results that do not go past the caches, those of the row that
+// is written, or of the one that is reduced and keeps its exponentials there.
+enum class Asked : unsigned char { nothing, far, next, written, kept };
+
 // What goes along with the exponentials of a row, in the same loop, so that neither memory nor the
 // latency of a row's scalars is waited for: the range of a later row is found, and an earlier one
 // is written. Function, V -> V, makes that one's results. It is copied for each row: another
@@ -17,7 +22,7 @@ template <class Function, class Lies> struct Beside {
     const C *from = nullptr;
     typename Lies::Out to{}; // the row to be written, or null
     bool stream = false;     // it is written past the caches
-    bool asks = false;       // what is looked at comes from memory
+    Asked asked = Asked::nothing;
     Function function;
 };
 
@@ -83,7 +88,32 @@ template <class C> INLINE bool has_shared_lines(const Rows &rows) {
            rows.y_row_stride_bytes == static_cast<std::ptrdiff_t>(rows.length * sizeof(C));
 }
 
-template <int wanted, class Function, class Lies> class Company {
+// How many elements what is written past the caches stays behind what is read. Such stores take
+// long, and until they are done a load from the same place in its page waits for them: so none of
+// the last ones, or 2.5 kB, is where elements are read, of row x or of the one that is looked at.
+// The row that is written, at y, is `distance` rows before x, that one as many behind. 0: as
+// elsewhere, one turn of the loop.
+template <class C>
+INLINE std::size_t stream_lag(const void *x, const void *y, std::ptrdiff_t stride_bytes,
+                              std::size_t distance, std::size_t n) {
+    constexpr std::size_t page = 4096, least_age = 2560;
+    constexpr std::size_t step = row_unroll * sum_lanes<C>, step_bytes = step * sizeof(C);
+    const auto rows = distance * static_cast<std::size_t>(stride_bytes);
+    const std::size_t from_reduced = reinterpret_cast<std::uintptr_t>(y) - rows -
+                                     reinterpret_cast<std::uintptr_t>(x) - step_bytes,
+                      from_looked_at = from_reduced + step_bytes - rows;
+    for (std::size_t lag = step; lag <= n / 4 && lag * sizeof(C) <= page; lag += step) {
+        const std::size_t bytes = lag * sizeof(C);
+        if ((from_reduced - bytes) % page >= least_age &&
+            (from_looked_at - bytes) % page >= least_age)
+            return lag == step ? 0 : lag;
+    }
+    return 0;
+}
+
+// lags: what is written past the caches stays behind by `lag`; the loop that knows how far it is
+// behind is faster.
+template <int wanted, class Function, class Lies, bool lags = false> class Company {
     using C = typename Function::Scalar;
     using V = Vec<C, sum_lanes<C>>;
     using Wide = Vec<C, row_unroll * V::lanes>;
@@ -91,17 +121,27 @@ template <int wanted, class Function, class Lies> class Company {
     static constexpr bool replaces = Function::results == Results::all_but_one;
 
 public:
-    INLINE Company(const Beside<Function, Lies> &beside, std::size_t n, Seam<C> *seam)
-        : beside_(beside), n_(n), given_(&beside), seam_(seam) {
+    // `kept`: where exponentials are.
+    INLINE Company(const Beside<Function, Lies> &beside, std::size_t n, Seam<C> *seam, C *kept,
+                   std::size_t lag = Wide::lanes)
+        : beside_(beside), n_(n), given_(&beside), seam_(seam), results_(beside.next) {
+        if constexpr (!Lies::converts)
+            if (beside.asked == Asked::kept)
+                results_ = kept;
         if (!writes || !beside_.to)
             return;
+        if (beside.asked == Asked::written)
+            results_ = beside.to;
         head_ = head_of(beside.to, n);
         whole_ = n - head_ - (n - head_) % Wide::lanes;
         if constexpr (!Lies::converts) { // past the caches go whole lines
             streams_ =
                 beside.stream && reinterpret_cast<std::uintptr_t>(beside.to + head_) % 64 == 0;
-            if (streams_)
+            if (streams_) {
+                results_ = beside.next;
+                lag_ = lag;
                 stream_begin(beside, head_, seam);
+            }
             if constexpr (replaces)
                 if (streams_ && seam) {
                     const auto at = static_cast<std::size_t>(seam->element() - beside.to) - head_;
@@ -115,17 +155,14 @@ public:
     INLINE void step(std::size_t i) {
         if (beside_.next) {
             const Wide wide = load<Wide>(beside_.next + i);
-            if (beside_.asks) {
-#pragma GCC unroll 4
-                for (std::size_t k = 0; k < Wide::lanes * Lies::size; k += 64)
-                    prefetch(beside_.next + (i + k / Lies::size));
-            }
+            if (beside_.asked != Asked::nothing)
+                ask(i);
             add(wide);
         }
         // What is written lies behind what is read: where both are at the same place in their
         // pages, a load that follows a store at its place waits for it.
-        if (writes && i - Wide::lanes < whole_)
-            put(i - Wide::lanes);
+        if (writes && i - behind() < whole_)
+            put(i - behind());
     }
     INLINE void run() {
         const std::size_t end = n_ - n_ % Wide::lanes;
@@ -142,9 +179,8 @@ public:
             *beside_.range = range_of(extremes_);
         }
         if (writes && beside_.to) {
-            const std::size_t steps = n_ / Wide::lanes;
-            for (std::size_t i = steps ? (steps - 1) * Wide::lanes : 0; i < whole_;
-                 i += Wide::lanes)
+            const std::size_t end = n_ - n_ % Wide::lanes;
+            for (std::size_t i = end > behind() ? end - behind() : 0; i < whole_; i += Wide::lanes)
                 put(i);
             if constexpr (!Lies::converts)
                 if (streams_)
@@ -155,6 +191,22 @@ public:
     }
 
 private:
+    INLINE std::size_t behind() const { return lags ? lag_ : Wide::lanes; }
+    INLINE void ask(std::size_t i) const {
+        const auto each_line = [&](auto line) INLINE_LAMBDA {
+#pragma GCC unroll 4
+            for (std::size_t k = 0; k < Wide::lanes * Lies::size; k += 64)
+                line(i + k / Lies::size);
+        };
+        each_line([&](std::size_t k) INLINE_LAMBDA { prefetch(beside_.next + k); });
+        // Of the gradients of doubles it is not worth its code.
+        constexpr bool asks_more = writes && !(replaces && sizeof(C) == 8);
+        if (asks_more && beside_.asked != Asked::far)
+            each_line([&](std::size_t k) INLINE_LAMBDA {
+                prefetch_near(beside_.next + k);
+                prefetch_results(results_ + k);
+            });
+    }
     template <class W> INLINE void add(W v) {
         if constexpr (W::lanes == V::lanes) {
             extremes_.add(v, v);
@@ -219,9 +271,13 @@ private:
 
     Beside<Function, Lies> beside_;
     std::size_t n_, head_ = 0, whole_ = 0;
+    std::size_t lag_ = Wide::lanes;
     bool streams_ = false;
     const Beside<Function, Lies> *given_;
-    Seam<C> *seam_;            // or null
+    Seam<C> *seam_; // or null
+    // Those that are asked for; without any, the row that is looked at once more: a branch costs
+    // more.
+    typename Lies::In results_;
     std::size_t replaced_ = 1; // where a Wide with an element of other value is; 1: nowhere
     Extremes<wanted, V> extremes_;
 };

@@ -19,12 +19,10 @@ private:
 // One op over a batch of rows. While a row is reduced, the one two further on is looked at, the one
 // before is settled and the one two before is written. If seven such rows do not fit the
 // first-level cache, the next one is looked at and the last one written; long rows are worked on
-// one at a time.
-constexpr std::size_t kept_gap = 1344;   // a load near a store that is 4096 bytes off waits for it
-constexpr std::size_t kept_bytes = 8192; // exponentials of a row, in the first-level cache
+// one at a time, but for those whose exponentials the second level keeps.
+constexpr std::size_t kept_gap = 1344; // a load near a store that is 4096 bytes off waits for it
 // Of the rows that are one apart. On avx2 it brings nothing.
 constexpr std::size_t least_near_bytes = 4800, longest_near_bytes = 12800;
-static_assert(kept_bytes == longest_kept_words * sizeof(float));
 
 template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexcept {
     using C = typename Lies::C;
@@ -35,13 +33,24 @@ template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexc
     constexpr bool masks = RowOp::masks && !Lies::converts;
     const std::size_t n = rows.length;
     const bool keeps_apart = n <= kept_bytes / sizeof(C) && !rows.parts;
+    // The results go past the caches, and the second level has room for exponentials.
+    const bool keeps_for_stream = exp_unroll > 1 && RowOp::keeps && !Lies::converts &&
+                                  !keeps_apart && rows.stream && rows.scratch && !rows.where &&
+                                  !rows.parts;
     const bool is_near = row_pipeline && n >= least_near_bytes / sizeof(C) &&
                          n <= longest_near_bytes / sizeof(C) &&
                          !(masks && rows.where); // these are looked at by a loop of their own
-    const std::size_t distance = exp_unroll == 1 || n > longest_in_company || rows.count == 1 ? 0
-                                 : is_near                                                    ? 1
-                                                                                              : 2;
+    const bool in_company =
+        exp_unroll > 1 && rows.count > 1 && (n <= longest_in_company || keeps_for_stream);
+    const std::size_t distance = !in_company ? 0 : is_near || keeps_for_stream ? 1 : 2;
     const std::size_t ahead = distance ? distance : 1;
+    const bool keeps_in_results = RowOp::keeps && !keeps_apart && !keeps_for_stream &&
+                                  !Lies::converts && !(RowOp::recomputes && rows.stream);
+    const Asked asked = !rows.distant                              ? Asked::nothing
+                        : keeps_in_results && rows.distant_results ? Asked::kept
+                        : distance == 0                            ? Asked::far
+                        : !rows.distant_results                    ? Asked::next
+                                                                   : Asked::written;
     const double *t = rows.temperature;
     auto scaling = [](double temperature) {
         return scaling_for(is_moderate<C>(temperature) ? temperature : 1, C());
@@ -77,11 +86,17 @@ template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexc
     char *y = static_cast<char *>(rows.y);
     const bool has_seams = exp_unroll > 1 && distance && has_shared_lines<C>(rows);
     Seam<C> seam;
+    // Masked rows are read by a loop of their own.
+    std::size_t lag = 0;
+    if constexpr (R::lags)
+        if (distance && rows.stream && !rows.where &&
+            rows.x_row_stride_bytes == rows.y_row_stride_bytes)
+            lag = stream_lag<C>(rows.x, rows.y, rows.x_row_stride_bytes, distance, n);
     for (std::size_t i = 0; i < rows.count + distance; ++i) {
         const std::size_t done = i - distance; // of the row that is written; may not be one yet
         const bool has_done = RowOp::writes && done < rows.count;
         Beside<typename R::Function, Lies> beside;
-        beside.asks = rows.distant;
+        beside.asked = asked;
         if (i < rows.count) {
             if (*t != current.temperature) {
                 current = scaling(*t);
@@ -95,7 +110,7 @@ template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexc
                     beside.next = x(i + ahead);
             } else if (exp_unroll > 1 && n > longest_cached) {
                 beside.next = x(i); // for what is read to be asked for
-                beside.asks = true;
+                beside.asked = Asked::far;
             }
             if (distance && has_done)
                 RowOp::plan(row[done], stats[done], beside);
@@ -108,7 +123,9 @@ template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexc
                                                           : distance ? i % slots * scratch_pitch(n)
                                                                      : 0);
             } else {
-                if (!keeps_apart)
+                if (keeps_for_stream)
+                    exponentials = static_cast<C *>(rows.scratch) + i % 2 * streamed_pitch<C>(n);
+                else if (!keeps_apart)
                     exponentials = result;
                 beside.stream = rows.stream && beside.from != beside.to;
             }
@@ -126,6 +143,7 @@ template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexc
             now.range = range[i];
             now.beside = beside;
             now.seam = has_seams ? &seam : nullptr;
+            now.lag = lag;
             now.rows = &rows;
             now.index = static_cast<std::ptrdiff_t>(i);
             RowOp::reduction(now, stats[i]);

@@ -14,6 +14,9 @@ template <class RowOp, class Lies_> struct Row {
     using Lies = Lies_;
     using C = typename Lies::C;
     static constexpr int wanted = RowOp::wanted;
+    // Softmax of floats, which is what most large arrays come to; another loop is 4 kB.
+    static constexpr bool lags =
+        RowOp::recomputes && sizeof(C) == 4 && !Lies::converts && row_pipeline;
     using Function = typename RowOp::template Function<C>;
     typename Lies::In x;
     const C *other;
@@ -25,12 +28,13 @@ template <class RowOp, class Lies_> struct Row {
     Range<C> range;
     mutable softlane::SOFTLANE_ISA::Beside<Function, Lies> beside; // .to: null if it is not written
     Seam<C> *seam;                                                 // of the results, or null
+    std::size_t lag;  // of the results, as stream_lag() has it; or 0
     const Rows *rows; // and its place among them, for what there is one of for each row
     std::ptrdiff_t index;
 
-    INLINE auto company() const {
+    template <bool lags = false> INLINE auto company() const {
         if constexpr (exp_unroll > 1) {
-            return Company<wanted, Function, Lies>(beside, n, seam);
+            return Company<wanted, Function, Lies, lags>(beside, n, seam, kept, lag);
         } else {
             pass();
             return Alone{};
@@ -160,6 +164,11 @@ INLINE void reduce(const R &row, typename R::C top, Keep keep, Stats<typename R:
     if constexpr (has_plain)
         if (t == 1 && size <= exp_limit && (shallow || has_deep)) {
             const double shift = nearest_integer(top * log2_e);
+            if constexpr (R::lags)
+                if (shallow && row.lag)
+                    return accumulate<Argument::shallow, capped>(
+                        row.x, row.n, row.scaling, careful, shift, top, keep,
+                        row.template company<true>(), stats);
             if (has_min && shallow && !row.rows->where) // masked elements are far below
                 return accumulate<has_min ? Argument::shallow : Argument::plain, capped>(
                     row.x, row.n, row.scaling, careful, shift, top, keep, row.company(), stats);

@@ -26,7 +26,8 @@ template <class C> struct GradientStats : Stats<C> {
 
 struct CrossEntropyWithGrad {
     static constexpr int wanted = wants_min | wants_second;
-    static constexpr bool writes = true, keeps = true, masks = false, in_parts = false;
+    static constexpr bool writes = true, keeps = true, recomputes = false, masks = false,
+                          in_parts = false;
     template <class C> struct Function : Factor<C, Products::normal> {
         static constexpr Results results = Results::all_but_one; // the label's
         INLINE Function() {}

@@ -184,7 +184,8 @@ private:
 // logsumexp.
 struct LogResults {
     static constexpr int wanted = wants_second;
-    static constexpr bool writes = false, keeps = false, masks = true, in_parts = false;
+    static constexpr bool writes = false, keeps = false, recomputes = false, masks = true,
+                          in_parts = false;
     template <class C> struct Function {
         using Scalar = C;
         static constexpr Results results = Results::none;

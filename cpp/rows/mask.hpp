@@ -61,7 +61,7 @@ __attribute__((noinline)) Range<C> masked_range(const Rows &rows, std::size_t i,
     std::size_t k = 0;
     for (; k + V::lanes <= n; k += V::lanes) {
         if (rows.distant)
-            __builtin_prefetch(where + k + prefetch_distance_bytes / sizeof(C), 0, 2);
+            __builtin_prefetch(where + k + far_bytes / sizeof(C), 0, 2);
         take(wide, load<V>(x + k), where + k, k, Whole{});
     }
     Extremes<wanted, W> one = folded_to<W>(wide);

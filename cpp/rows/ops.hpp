@@ -54,7 +54,8 @@ template <class C, bool divided> struct LogOf {
 // the second is exact beyond C's digits. Rows as in Softmax.
 struct LogSoftmax {
     static constexpr int wanted = wants_second;
-    static constexpr bool writes = true, keeps = false, masks = true, in_parts = false;
+    static constexpr bool writes = true, keeps = false, recomputes = false, masks = true,
+                          in_parts = false;
     template <class C> using Function = LogOf<C, false>;
 
     template <class C> using Stats = LogStats<C>;

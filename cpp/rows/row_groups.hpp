@@ -20,7 +20,9 @@ public:
     INLINE RowGroups(const Rows &rows, std::size_t count)
         : rows_(rows), x_(static_cast<const char *>(rows.x)), y_(static_cast<char *>(rows.y)),
           x_stride_(rows.x_row_stride_bytes), y_stride_(rows.y_row_stride_bytes), n_(rows.length),
-          count_(count), scaling_(scaling_for(*rows.temperature, C())) {}
+          count_(count), asks_results_(rows.distant_results &&
+                                       y_stride_ == static_cast<std::ptrdiff_t>(n_ * sizeof(C))),
+          scaling_(scaling_for(*rows.temperature, C())) {}
 
     INLINE void run() const {
         if (!Op::template has_results<C> || y_)
@@ -140,7 +142,7 @@ private:
             prepare<argument, C>(scaling_.temperature, to.rows, 0);
         const bool distant = rows_.distant && company.looked;
         constexpr bool are_long = Op::longest_grouped_row > 512; // are asked for in the loop
-        const bool asks_before = rows_.distant && (!are_long || rows_.stream);
+        const bool asks_before = rows_.distant && (!are_long || asks_results_);
         if constexpr (Op::capped) {
             const N top = load<N>(to.rows.top);
             const Exp<C, argument, true, N> exp(
@@ -225,9 +227,7 @@ private:
     INLINE void ask(const C *elements, const C *results) const {
         for (std::size_t i = 0; elements && i < n_; i += 64 / sizeof(C))
             prefetch(elements + i);
-        if (!rows_.stream || y_stride_ != static_cast<std::ptrdiff_t>(n_ * sizeof(C)))
-            return;
-        for (std::size_t i = 0; results && i < n_; i += 64 / sizeof(C))
+        for (std::size_t i = 0; asks_results_ && results && i < n_; i += 64 / sizeof(C))
             prefetch_results(results + i);
     }
     template <class Others>
@@ -280,6 +280,7 @@ private:
     char *y_;
     std::ptrdiff_t x_stride_, y_stride_;
     std::size_t n_, count_;
+    bool asks_results_;
     Scaling<C> scaling_;
 };
 

@@ -84,7 +84,7 @@ private:
                                         std::size_t first, int rows) const {
         Turned turned[2];
         const bool asks_results =
-            rows_.stream && y_stride == static_cast<std::ptrdiff_t>(n_ * sizeof(C));
+            rows_.distant_results && y_stride == static_cast<std::ptrdiff_t>(n_ * sizeof(C));
         const std::ptrdiff_t x_bytes = V::lanes * x_stride, y_bytes = V::lanes * y_stride;
         for (std::size_t i = 0;; ++i) {
             Turned &now = turned[i % 2];

@@ -20,7 +20,8 @@ struct KeepNothing {
 // y = e / sum. A row with NaN, +inf or nothing but -inf is NaN.
 struct Softmax {
     static constexpr int wanted = wants_min;
-    static constexpr bool writes = true, keeps = true, masks = true, in_parts = true;
+    static constexpr bool writes = true, keeps = true, recomputes = true, masks = true,
+                          in_parts = true;
     template <class C> using Function = Factor<C, Products::normal>;
 
     template <class C> using Stats = softlane::SOFTLANE_ISA::Stats<C>;
@@ -67,13 +68,13 @@ struct Softmax {
         if constexpr (!R::Lies::converts)
             if (again(row))
                 return write_again(row, stats, factor, lift);
-        if (is_normal(row, stats, factor))
-            return rewrite(row.kept, row.y, row.n, Function<C>(factor));
-        const Factor<C, Products::lowered> lowered(factor, lift);
+        bool streams = false;
         if constexpr (!R::Lies::converts && exp_unroll > 1)
-            if (row.rows->stream && row.kept != row.y)
-                return write_past(row.kept, false, row, lowered);
-        rewrite(row.kept, row.y, row.n, lowered);
+            streams = row.rows->stream && row.kept != row.y;
+        // Of doubles, which are written beside another as a rule, it is not worth its code.
+        if (is_normal(row, stats, factor))
+            return write_kept<sizeof(C) == 4>(row, Function<C>(factor), streams);
+        write_kept<true>(row, Factor<C, Products::lowered>(factor, lift), streams);
     }
 
 private:
@@ -107,23 +108,37 @@ private:
         else
             return row.rows->stream && row.kept == row.y && exp_unroll > 1 && is_direct(row);
     }
+    template <bool may_stream, class R, class Function>
+    static INLINE void write_kept(const R &row, const Function &function,
+                                  [[maybe_unused]] bool streams) {
+        if constexpr (may_stream && !R::Lies::converts && exp_unroll > 1)
+            if (streams)
+                return write_past(row.kept, false, row, function);
+        rewrite(row.kept, row.y, row.n, function);
+    }
     // y = function(from), past the caches.
     template <class R, class Function>
     static INLINE void write_past(const typename R::C *from, bool asks, const R &row,
                                   const Function &function) {
         using B = Beside<Function, typename R::Lies>;
-        const B beside{asks ? from : nullptr, nullptr, from, row.y, true, asks, function};
-        Company<0, Function, typename R::Lies>(beside, row.n, row.seam).run();
+        const B beside{asks ? from : nullptr,
+                       nullptr,
+                       from,
+                       row.y,
+                       true,
+                       asks ? Asked::far : Asked::nothing,
+                       function};
+        Company<0, Function, typename R::Lies>(beside, row.n, row.seam, nullptr).run();
     }
     template <class C> struct Nan {
         using Scalar = C;
         static constexpr Results results = Results::all;
         template <class V> INLINE V operator()(V) const { return broadcast<V>(not_a_number<C>); }
     };
-    // Past the caches, but for rows with a mask: those are masked in memory afterwards.
+    // Floats past the caches, but for rows with a mask: those are masked in memory afterwards.
     template <class R> static __attribute__((noinline, cold)) void write_nan(const R &row) {
         using C = typename R::C;
-        if constexpr (!R::Lies::converts && exp_unroll > 1)
+        if constexpr (!R::Lies::converts && exp_unroll > 1 && sizeof(C) == 4)
             if (row.rows->stream && !row.rows->where)
                 return write_past(row.kept, false, row, Nan<C>{});
         fill(row.y, row.n, not_a_number<C>);
@@ -148,11 +163,11 @@ private:
     static INLINE void write_again(const R &row, const Stats<typename R::C> &stats,
                                    Real<typename R::C> factor, int lift) {
         if (!is_normal(row, stats, factor))
-            write_again<Argument::scaled, Products::lowered>(row, stats, factor, lift);
-        else if (row.scaling.temperature == 1 && !row.rows->where)
-            write_again<Argument::shallow, Products::normal>(row, stats, factor, lift);
-        else
-            write_again<Argument::scaled, Products::normal>(row, stats, factor, lift);
+            return write_again<Argument::scaled, Products::lowered>(row, stats, factor, lift);
+        if constexpr (sizeof(typename R::C) == 4) // double rows as long are rare
+            if (row.scaling.temperature == 1 && !row.rows->where)
+                return write_again<Argument::shallow, Products::normal>(row, stats, factor, lift);
+        write_again<Argument::scaled, Products::normal>(row, stats, factor, lift);
     }
 };
 

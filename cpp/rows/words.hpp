@@ -33,6 +33,8 @@ template <class V> __attribute__((noinline)) void store(Words y, V v, Tail tail)
 }
 INLINE std::size_t head_of(Words, std::size_t) { return 0; }
 INLINE void prefetch(Words x) { prefetch(x.p); }
+INLINE void prefetch_near(Words x) { prefetch_near(x.p); }
+INLINE void prefetch_results(Words x) { prefetch_results(x.p); }
 
 // How a row's elements lie in memory: as the kernel computes, or in 16 bits.
 template <class C_> struct Plainly {

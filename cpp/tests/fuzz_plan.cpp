@@ -112,9 +112,10 @@ void check_plan(const Problem &given, const Plan &plan) {
     check(p.outer.count() >= 1 && p.inner.count() >= 1, "plan", "no loop");
     const std::size_t element = dtype_size[static_cast<int>(plan.kernel_dtype)];
     if (plan.direct) {
-        check(plan.workspace_bytes ==
-                  (p.where ? masked_scratch_bytes(p.op, plan.length, element) : 0),
-              "plan", "a workspace without tiles and masked rows");
+        const std::size_t kept = streamed_scratch_bytes(plan.length, element);
+        check(p.where ? plan.workspace_bytes == masked_scratch_bytes(p.op, plan.length, element)
+                      : plan.workspace_bytes == 0 || (plan.stream && plan.workspace_bytes == kept),
+              "plan", "a workspace without tiles, masked rows and kept ones");
         check(!p.where || (p.inner.count() == 1 && p.inner[0].stride[where_stream] == 1 &&
                            p.array[other_stream].data == nullptr && plan.length <= longest_at_once),
               "plan", "a mask that the kernel does not take");

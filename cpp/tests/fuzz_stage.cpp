@@ -89,8 +89,13 @@ Stage::Stage(const Call &of)
 
     plan = make_plan(problem);
     const bool panels_in_arrays = plan.panels && plan.panel_rows == 0;
-    if (call.writes && (plan.direct || panels_in_arrays))
+    if (call.writes && (plan.direct || panels_in_arrays)) {
         plan.stream = call.stream;
+        plan.distant = call.stream || call.no_scratch;
+        plan.distant_results = plan.distant && call.y_is < 0;
+    }
+    if (plan.direct && plan.stream && !call.no_scratch)
+        plan.workspace_bytes = std::max(plan.workspace_bytes, kept_workspace_bytes(plan));
     if (panels_in_arrays && call.no_scratch)
         plan.scratch_bytes = 0;
     if (plan.panel_rows && call.tile_rows < 1000)
