@@ -154,6 +154,31 @@ def test_panels_touch_nothing_beside_the_arrays(dtype, function, isa):
             assert bits(out if axis else out.T) == want
 
 
+@pytest.mark.parametrize("n", [2, 10, 28, 29])
+def test_logarithms_of_double_rows(n, isa):
+    """In a register of rows: gaps above the next element, magnitudes, one odd row in each lane."""
+    rng = np.random.default_rng(n)
+    rows = rng.standard_normal((24, n)) * 3
+    cases = [rows, rows - 1e5]
+    for gap in (36, 150, 399.99, 400, 400.01, 700):
+        x = rows.copy()
+        x[:, n // 2] = np.delete(x, n // 2, axis=1).max(axis=1) + gap
+        cases.append(x)
+    cases += [rows * size for size in (1e6, 1e15, 2.0**996, 2.0**1020)]
+    for odd in (np.nan, np.inf, -np.inf, 401.0):
+        for lane in range(8):
+            x = rows.copy()
+            if odd == -np.inf:
+                x[lane::8, 1:] = odd
+            else:
+                x[lane::8, n - 1] = odd
+            cases.append(x)
+    for x in cases:
+        want = bits(np.stack([log_softmax(row) for row in x]))
+        assert bits(log_softmax(x)) == want
+        assert bits(log_softmax(np.ascontiguousarray(x.T), axis=0).T) == want
+
+
 @EVERY_MAP
 @EVERY_DTYPE
 def test_nothing_but_nan_in_a_panel(dtype, function, isa):
@@ -167,9 +192,18 @@ def test_nothing_but_nan_in_a_panel(dtype, function, isa):
 
 @EVERY_MAP
 def test_results_that_go_past_the_caches(function, isa):
-    """17 MB of float32, whole cache lines or not."""
-    for n, count in ((21, 210_000), (21, 210_001), (600, 7_440)):
-        x = plain_rows(count, n, DTYPES["float32"])
+    """17 and 12.7 MB of float32, whole cache lines or not; and 9 MB, whose lines are asked for."""
+    shapes = (
+        (21, 210_000),
+        (21, 210_001),
+        (600, 7_440),
+        (24, 132_096),
+        (24, 132_100),
+        (24, 96_000),
+    )
+    for n, count in shapes:
+        make = mixed_rows if n == 24 else plain_rows
+        x = make(count, n, DTYPES["float32"])
         want = bits(function(x))
         for place in (0, 4):
             memory = np.empty(x.nbytes + 64, np.uint8)

@@ -43,10 +43,11 @@ struct Rows {
     const LossOptions *loss;
     const unsigned char *where; // masks x, a byte for each element, 0: takes no part; or null
     std::ptrdiff_t where_row_stride_bytes;
-    double masked;                                 // what such elements of y become
-    std::ptrdiff_t x_stride_bytes, y_stride_bytes; // panels: between the elements of a row,
-    void *scratch; // and 2 * length * panel_bytes bytes, aligned to 64; or null: y serves; long
-                   // rows in panels: a Part for each part and lane; masked rows:
+    double masked; // what such elements of y become
+    // panels: between the elements of a row
+    std::ptrdiff_t x_stride_bytes, other_stride_bytes, y_stride_bytes;
+    void *scratch; // panels: panel_scratch_bytes(), aligned to 64; or null: y serves; long rows in
+                   // panels: a Part for each part and lane; masked rows:
                    // masked_scratch_bytes(); others whose results go past the caches:
                    // streamed_scratch_bytes(), or null
     bool stream;   // y is larger than the caches, and not x: its lines need not stay in them
@@ -119,7 +120,7 @@ struct PartsFns {
     void (*write)(const Rows &row, Part *parts, std::size_t begin, std::size_t end) noexcept;
 };
 
-// The same of rows of x alone that lie side by side, their elements apart: false, and nothing is
+// The same of rows that lie side by side, their elements apart: false, and nothing is
 // written, where the rows' temperature is one that it does not serve.
 using PanelsFn = bool (*)(const Rows &) noexcept;
 
@@ -200,6 +201,10 @@ constexpr std::size_t lanes_f64 = 8;
 
 // An element of as many rows as a panel has at most.
 constexpr std::size_t panel_bytes = 256;
+// Two panels, whose elements are a line apart from each other and from those of the other.
+static constexpr std::size_t panel_scratch_bytes(std::size_t length) {
+    return 2 * length * (panel_bytes + 64) + 4096;
+}
 
 struct KernelTable {
     const char *isa;

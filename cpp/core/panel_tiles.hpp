@@ -4,7 +4,8 @@
 
 namespace softlane {
 
-// All rows of the innermost loop, if the kernel serves such; else false, and nothing is done.
+// Rows of the innermost loop, or whole rounds of it (Plan::rounds), `extent` in all, if the kernel
+// serves such; else false, and nothing is done.
 bool run_panels(const Plan &plan, const KernelTable &table, const Walk &from, const Loop &rows,
                 std::size_t extent, char *workspace);
 

@@ -20,6 +20,10 @@ constexpr std::size_t most_workspace_bytes = std::size_t{128} << 20;
 
 // Whole panels, groups or tiles.
 std::size_t unit_of(const Plan &plan) {
+    if (plan.rounds) {
+        const std::size_t in_round = plan.problem.outer.back().extent;
+        return plan.panel_rows / in_round * in_round;
+    }
     if (plan.panels)
         return panel_bytes / dtype_size[static_cast<int>(DType::f32)];
     if (!plan.direct)

@@ -17,9 +17,14 @@ constexpr std::size_t largest_lines_bytes = 16 * 1024;
 // That it is left for a group of rows pays up to such a size, with and without results to convert.
 constexpr std::size_t largest_group_bytes = 40 * 1024, largest_group_bytes_read = 64 * 1024;
 constexpr std::size_t most_tile_rows = 64;
-// Fewer rows side by side are packed, for fear of empty lanes.
-constexpr std::size_t least_panel_rows = 3;
 constexpr std::size_t least_tile_rows = 16; // likewise where they are converted first
+// Rows of several rounds go together if one round's fill less than a quarter of a panel; up to this
+// length if they fill less than all of it.
+constexpr std::size_t longest_filled = 32;
+// Two rows of each round do only up to this one;
+constexpr std::size_t longest_of_two = 512;
+// and beyond this one they go together in a quarter of a panel, if that has room for two rounds.
+constexpr std::size_t longest_wide = 100;
 constexpr std::size_t longest_near_words = 1024;
 constexpr std::size_t least_words = 257; // shorter rows are faster converted, in groups
 // Shorter masked rows are faster in tiles, where they become panels and groups.
@@ -101,13 +106,71 @@ std::size_t product(const Loops &loops) {
     return n;
 }
 
+// Whether an op keeps exponentials for its results.
+bool keeps(Op op) { return op == Op::softmax || op == Op::cross_entropy_with_grad; }
+
+// Fewer rows side by side are packed and turned, as most lanes of a register would be empty: where
+// exponentials are kept in the results, and stores wait for each other, already some.
+std::size_t least_panel_rows(const Plan &plan, bool fits) {
+    const Op op = plan.problem.op;
+    const std::size_t lanes = panel_bytes / 4 / dtype_size[static_cast<int>(plan.kernel_dtype)];
+    if (is_backward(op))
+        return fits ? 4 : 8;
+    return keeps(op) ? lanes * 3 / 4 : lanes * 3 / 8;
+}
+
+// Whether rows that lie side by side go to the kernel as they are, or in tiles; `in_place`: what
+// they consist of allows the former.
+void plan_panels(Plan &plan, bool in_place) {
+    const Problem &p = plan.problem;
+    const Loop &rows = p.outer.back();
+    const bool has_kernel =
+        plan.kernel_dtype == DType::f32 || p.op == Op::softmax || p.op == Op::log_softmax;
+    bool side_by_side = has_kernel && !plan.direct && rows.stride[temperature_stream] == 0 &&
+                        (p.array[other_stream].data == nullptr || is_backward(p.op));
+    for (int k = 0; k < array_count; ++k)
+        if (p.array[k].data)
+            side_by_side = side_by_side &&
+                           rows.stride[k] == static_cast<std::ptrdiff_t>(
+                                                 dtype_size[static_cast<int>(p.array[k].dtype)]);
+    if (!side_by_side)
+        return;
+    const std::size_t element = dtype_size[static_cast<int>(plan.kernel_dtype)];
+    const std::size_t panel = panel_bytes / element;
+    const bool fits = plan.length <= largest_scratch_elements;
+    if (fits && p.outer.count() > 1 &&
+        rows.extent < (plan.length <= longest_filled ? panel : panel / 4) &&
+        (rows.extent > 2 || plan.length <= longest_of_two)) {
+        const Loop &round = p.outer.end()[-2];
+        const auto after = static_cast<std::ptrdiff_t>(rows.extent) * rows.stride[row_stream];
+        plan.rounds = round.stride[temperature_stream] == 0 &&
+                      (!has_row_data(p) || round.stride[row_stream] == after) &&
+                      rows.extent * std::min(round.extent, panel) >= least_tile_rows;
+    }
+    const bool in_arrays = in_place && !plan.rounds;
+    plan.panels = in_arrays ? rows.extent >= least_panel_rows(plan, fits)
+                            : plan.rounds || (fits && rows.extent >= least_tile_rows);
+    if (!plan.panels)
+        return;
+    if (fits && (in_arrays || !is_backward(p.op)))
+        plan.scratch_bytes = panel_scratch_bytes(plan.length);
+    else if (p.op == Op::softmax && plan.length > longest_at_once)
+        plan.scratch_bytes = part_count(plan.length) * sizeof(Part) *
+                             (plan.kernel_dtype == DType::f64 ? lanes_f64 : lanes_f32);
+    if (plan.rounds && in_place && plan.length > longest_wide && rows.extent <= panel / 8)
+        plan.panel_rows = panel / 4;
+    else if (!in_arrays)
+        plan.panel_rows = panel * std::max<std::size_t>(
+                                      largest_panel_tile_bytes / (plan.length * panel_bytes), 1);
+}
+
 } // namespace
 
 std::size_t kept_workspace_bytes(const Plan &plan) {
     const Problem &p = plan.problem;
     const std::size_t size = dtype_size[static_cast<int>(plan.kernel_dtype)];
-    const bool keeps = p.op == Op::softmax || p.op == Op::cross_entropy_with_grad;
-    return keeps && !p.where && plan.length > kept_bytes / size && plan.length <= longest_at_once
+    return keeps(p.op) && !p.where && plan.length > kept_bytes / size &&
+                   plan.length <= longest_at_once
                ? streamed_scratch_bytes(plan.length, size)
                : 0;
 }
@@ -158,35 +221,14 @@ Plan make_plan(const Problem &given) {
     plan.words = p.op == Op::softmax && plan.lines && !p.where && !wide &&
                  dtype_size[static_cast<int>(stored)] == 2 && p.array[y_stream].dtype == stored &&
                  plan.length >= least_words;
-    const Loop &rows = p.outer.back();
-    const bool in_place = same && !swapped && !p.where && p.inner.count() == 1;
-    plan.panels = !plan.direct && rows.extent >= (in_place ? least_panel_rows : least_tile_rows) &&
-                  rows.stride[temperature_stream] == 0 && !p.array[other_stream].data &&
-                  (in_place || plan.length <= largest_scratch_elements);
-    for (int k = 0; k < array_count; ++k)
-        if (p.array[k].data)
-            plan.panels = plan.panels &&
-                          rows.stride[k] == static_cast<std::ptrdiff_t>(
-                                                dtype_size[static_cast<int>(p.array[k].dtype)]);
-    if (plan.panels) {
-        const std::size_t element = dtype_size[static_cast<int>(plan.kernel_dtype)];
-        const std::size_t panel = panel_bytes / element;
-        if (plan.length <= largest_scratch_elements)
-            plan.scratch_bytes = 2 * plan.length * (panel_bytes + 64) + 4096;
-        else if (p.op == Op::softmax && plan.length > longest_at_once)
-            plan.scratch_bytes = part_count(plan.length) * sizeof(Part) *
-                                 (plan.kernel_dtype == DType::f64 ? lanes_f64 : lanes_f32);
-        if (!in_place)
-            plan.panel_rows =
-                panel *
-                std::max<std::size_t>(largest_panel_tile_bytes / (plan.length * panel_bytes), 1);
-    }
+    plan_panels(plan, same && !swapped && !p.where && p.inner.count() == 1);
     const bool in_arrays = plan.direct || (plan.panels && plan.panel_rows == 0);
     const bool apart = p.array[y_stream].data != nullptr &&
                        p.array[y_stream].data != p.array[x_stream].data &&
                        p.array[y_stream].data != p.array[other_stream].data;
-    plan.stream =
-        in_arrays && !p.fresh && apart && is_as_large_as(streaming_bytes(), plan.kernel_dtype);
+    plan.stream = in_arrays && !p.fresh && apart &&
+                  is_as_large_as(plan.panels ? streaming_bytes() / 4 * 3 : streaming_bytes(),
+                                 plan.kernel_dtype);
     // Of 16-bit rows of which two are in a page the processor sees more by itself.
     plan.distant = (in_arrays || (plan.words && plan.length > longest_near_words)) &&
                    is_as_large_as(streaming_bytes() / 2, stored);
@@ -221,10 +263,14 @@ Plan make_plan(const Problem &given) {
         plan.workspace_bytes = static_cast<std::size_t>(plan.tile_count) * plan.tile_bytes;
         if (plan.words)
             plan.workspace_bytes = std::max(plan.workspace_bytes, words_scratch_bytes(plan.length));
-        if (plan.panels) { // the tile, a run of converted elements, scratch
-            const std::size_t elements = plan.panel_rows * (plan.length + 1);
-            const std::size_t tile = elements * dtype_size[static_cast<int>(plan.kernel_dtype)];
-            plan.workspace_bytes = std::max(plan.workspace_bytes, tile + plan.scratch_bytes);
+        if (plan.panels) { // scratch, and the tile: in the kernel's type, in a narrower one, its
+                           // mask
+            const std::size_t tile = plan.panel_rows * row_bytes;
+            plan.raw_bytes = same ? 0 : tile / 2; // other types are half as large, or smaller
+            const std::size_t mask = p.where ? plan.panel_rows * plan.length : 0;
+            const std::size_t tiles = p.array[other_stream].data ? 2 * tile : tile;
+            plan.workspace_bytes =
+                std::max(plan.workspace_bytes, plan.scratch_bytes + tiles + plan.raw_bytes + mask);
         }
     }
     return plan;

@@ -74,6 +74,12 @@ struct Problem {
     Loops inner; // the axis, its dimensions ascending: a row's elements in C order
 };
 
+// Whether a row has a label, or results of its own.
+inline bool has_row_data(const Problem &p) { return p.labels || p.results || p.extra; }
+
+constexpr bool is_backward(Op op) {
+    return op == Op::softmax_backward || op == Op::log_softmax_backward;
+}
 constexpr bool is_loss(Op op) {
     return op == Op::cross_entropy || op == Op::cross_entropy_with_grad;
 }
@@ -89,6 +95,8 @@ struct Plan {
     bool direct = false;             // on all of them, and on the mask
     bool panels = false;             // rows lie side by side, each element's in one run
     std::size_t panel_rows = 0;      // then: rows of a tile, where they must be copied or converted
+    bool rounds = false;             // where those of several rounds of the last loop go together
+    std::size_t raw_bytes = 0;       // of a tile's elements in a narrower type than the kernel's
     std::size_t scratch_bytes = 0;   // and what the kernel's scratch takes; or 0: it has none
     bool lines = false;         // it could work on the arrays, but for their types and the mask
     bool words = false;         // and does, of 16 bits, if it has a kernel for such

@@ -15,8 +15,9 @@ struct FreeWorkspace {
 };
 using Workspace = std::unique_ptr<char, FreeWorkspace>;
 
-// The rows from `begin` up to `end`, counted in the order of plan's outer loops. `workspace` has
-// plan.workspace_bytes bytes, aligned to 64. Sets and restores the floating-point mode.
+// The rows from `begin` up to `end`, counted in the order of plan's outer loops; whole rounds of
+// the last one, if these go together (Plan::rounds). `workspace` has plan.workspace_bytes bytes,
+// aligned to 64. Sets and restores the floating-point mode.
 void run_rows(const Plan &plan, const KernelTable &table, char *workspace, std::size_t begin,
               std::size_t end) noexcept;
 

@@ -14,19 +14,46 @@ bool rows_are_near(const Block &to, const ConstBlock &from) {
 }
 template <class AnyBlock> void turn(AnyBlock &block) { std::swap(block.row, block.column); }
 
+std::uint8_t swapped(std::uint8_t v) { return v; }
 std::uint16_t swapped(std::uint16_t v) { return __builtin_bswap16(v); }
 std::uint32_t swapped(std::uint32_t v) { return __builtin_bswap32(v); }
 std::uint64_t swapped(std::uint64_t v) { return __builtin_bswap64(v); }
+
+// Runs of the same number of bytes. Few bytes are two moves that may overlap, where a call would
+// take longer.
+template <std::size_t n>
+void move_ends(Block to, ConstBlock from, std::size_t rows, std::size_t bytes) {
+    for (; rows != 0; --rows, to.data += to.row, from.data += from.row) {
+        char first[n], last[n];
+        std::memcpy(first, from.data, n);
+        std::memcpy(last, from.data + bytes - n, n);
+        std::memcpy(to.data, first, n);
+        std::memcpy(to.data + bytes - n, last, n);
+    }
+}
+void move_runs(Block to, ConstBlock from, std::size_t rows, std::size_t bytes) {
+    if (bytes > 64)
+        for (; rows != 0; --rows, to.data += to.row, from.data += from.row)
+            std::memcpy(to.data, from.data, bytes);
+    else if (bytes > 32)
+        move_ends<32>(to, from, rows, bytes);
+    else if (bytes > 16)
+        move_ends<16>(to, from, rows, bytes);
+    else if (bytes >= 8)
+        move_ends<8>(to, from, rows, bytes);
+    else if (bytes >= 4)
+        move_ends<4>(to, from, rows, bytes);
+    else if (bytes >= 2)
+        move_ends<2>(to, from, rows, bytes);
+    else
+        move_ends<1>(to, from, rows, bytes);
+}
 
 template <class Word, bool swap>
 void move_words(Block to, ConstBlock from, std::size_t rows, std::size_t columns) {
     for (std::size_t i = 0; i < rows; ++i) {
         const char *source = from.data + static_cast<std::ptrdiff_t>(i) * from.row;
         char *target = to.data + static_cast<std::ptrdiff_t>(i) * to.row;
-        if (!swap && from.column == sizeof(Word) && to.column == sizeof(Word)) {
-            std::memcpy(target, source, columns * sizeof(Word));
-            continue;
-        }
         for (std::size_t j = 0; j < columns; ++j) {
             Word word;
             std::memcpy(&word, source, sizeof word);
@@ -41,6 +68,9 @@ void move_words(Block to, ConstBlock from, std::size_t rows, std::size_t columns
 
 template <class Word>
 void move_words(Block to, ConstBlock from, std::size_t rows, std::size_t columns, bool swap) {
+    constexpr std::ptrdiff_t size = sizeof(Word);
+    if (!swap && from.column == size && to.column == size)
+        return move_runs(to, from, rows, columns * sizeof(Word));
     swap ? move_words<Word, true>(to, from, rows, columns)
          : move_words<Word, false>(to, from, rows, columns);
 }
@@ -76,6 +106,8 @@ void move_block(Block to, ConstBlock from, std::size_t rows, std::size_t columns
         turn(from);
     }
     switch (element_size) {
+    case 1:
+        return move_words<std::uint8_t>(to, from, rows, columns, swap);
     case 2:
         return move_words<std::uint16_t>(to, from, rows, columns, swap);
     case 4:

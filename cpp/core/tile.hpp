@@ -17,7 +17,8 @@ struct ConstBlock {
 };
 inline ConstBlock read_only(Block b) { return {b.data, b.row, b.column}; }
 
-// to = from, element by element of element_size bytes (2, 4 or 8), each byte-swapped if asked.
+// to = from, element by element of element_size bytes (1, 2, 4 or 8), at least one, each
+// byte-swapped if asked.
 void move_block(Block to, ConstBlock from, std::size_t rows, std::size_t columns,
                 std::size_t element_size, bool swap) noexcept;
 

@@ -9,7 +9,9 @@ namespace {
 // What CrossEntropyWithGrad makes of float rows, for temperatures of 1 and losses without weights,
 // smoothing and z-loss.
 struct CrossEntropyWithGradPanel {
-    static constexpr bool keeps = true, capped = true;
+    static constexpr bool keeps = true, capped = true, in_parts = false;
+    // The gradient of a row's label is stored after the others, where their lines should be.
+    static constexpr bool streams = false;
     static constexpr int wanted = wants_min | wants_second;
     template <class C> static constexpr bool has_results = false;
     template <class C> static constexpr bool turns_short_rows = false;
@@ -25,8 +27,9 @@ struct CrossEntropyWithGradPanel {
     // be among the exponentials, like the label's own.
     template <class C, class Scalars> static INLINE void note(Scalars &rows, const Place<C> &at) {
         const double share = 1 / at.batch.loss->divisor;
-        for (int r = 0; r < at.count; ++r) {
-            const std::int64_t label = at.label(r);
+        constexpr int lanes = sizeof rows.label / sizeof *rows.label;
+        for (int r = 0; r < lanes; ++r) { // of rows that are not there as if they were ignored
+            const std::int64_t label = r < at.count ? at.label(r) : -1;
             const C max = rows.max[r];
             const C target = label < 0 ? C(0) : static_cast<C>(load_one(at.x(r, label)));
             const bool others =
@@ -39,49 +42,58 @@ struct CrossEntropyWithGradPanel {
         }
     }
     template <class C, class Sums, class Scalars>
-    static INLINE bool finish(const Sums &sums, Scalars &rows, int) {
+    static INLINE bool finish(const Sums &sums, Scalars &rows, int k) {
         using V = Vec<C, native_lanes<C>>;
         using D = Doubles<V>;
-        const D total = sums.total(0);
-        store(rows.sum_high, total);
-        LogPanel::logarithms(rows, 0);
+        const D total = sums.total(k);
+        store(rows.sum_high + k, total);
+        LogPanel::logarithms(rows, k);
         double own[V::lanes]; // the label's exponential
         for (int r = 0; r < V::lanes; ++r) {
-            const C e = rows.label[r] < 0 ? C(0) : sums.kept(r)[rows.label[r]];
+            const std::int64_t label = rows.label[k + r];
+            const C e = label < 0 ? C(0) : sums.exponential(k + r, label);
             own[r] = static_cast<double>(e > CrossEntropyWithGrad::least_kept<C> ? e : C(0));
         }
-        const D zero = broadcast<D>(0), one = broadcast<D>(1), share = load<D>(rows.share);
-        const D others = load<D>(rows.others), odds = load<D>(rows.odds);
+        const D zero = broadcast<D>(0), one = broadcast<D>(1), share = load<D>(rows.share + k);
+        const D others = load<D>(rows.others + k), odds = load<D>(rows.odds + k);
         const D inverse = reciprocals(total);
         // the label's probability lacks this of 1
         const D rest = choose(others, zero, mul(sub(total, load<D>(own)), inverse),
                               mul(odds, reciprocals(add(one, odds))));
         const D of_others =
-            mul(rest, reciprocals(sub(total, to_doubles(load<V>(rows.top_exponential)))));
-        const D factor = mul(choose(others, zero, inverse, of_others), share);
-        store(rows.factor, choose(share, zero, zero, factor));
-        store(rows.gradient, mul(sub(zero, rest), share));
-        store_limbs(load<D>(rows.factor), rows.hi, rows.lo);
+            mul(rest, reciprocals(sub(total, to_doubles(load<V>(rows.top_exponential + k)))));
+        const D factor =
+            choose(share, zero, zero, mul(choose(others, zero, inverse, of_others), share));
+        store(rows.factor + k, factor);
+        store(rows.gradient + k, mul(sub(zero, rest), share));
+        store_limbs(factor, rows.hi + k, rows.lo + k);
         // Products::normal, as for a single row, or of no account
-        const D span = to_doubles(sub(load<V>(rows.max), load<V>(rows.min)));
+        const D span = to_doubles(sub(load<V>(rows.max + k), load<V>(rows.min + k)));
         const D shallow = choose(span, broadcast<D>(shallow_span<C>(1, sums.n)), one, zero);
         const D normal =
             choose(share, zero, one, choose(broadcast<D>(0x1p-100), factor, shallow, zero));
-        store(rows.normal, from_doubles<V>(normal));
+        store(rows.normal + k, from_doubles<V>(normal));
         return !any_nan(total) && reduce_max(sub(one, normal)) == 0;
     }
     // What a single row has as Products::normal keeps its limbs.
-    template <class C, class Scalars> static INLINE void lift(Scalars &rows, int) {
+    template <class C, class Scalars> static INLINE void lift(Scalars &rows, int k) {
         using V = Vec<C, native_lanes<C>>;
-        const V normal = load<V>(rows.normal), zero = broadcast<V>(C(0));
+        const V normal = load<V>(rows.normal + k), zero = broadcast<V>(C(0));
         const V up = broadcast<V>(static_cast<C>(power_of_two(lift_bits<C>)));
-        const V hi = mul(load<V>(rows.hi), up), lo = mul(load<V>(rows.lo), up);
-        store_limbs(times(load<Doubles<V>>(rows.factor), power_of_two(lift_bits<C>)), rows.hi,
-                    rows.lo);
-        store(rows.hi, choose(normal, zero, load<V>(rows.hi), hi));
-        store(rows.lo, choose(normal, zero, load<V>(rows.lo), lo));
-        for (int r = 0; r < V::lanes; ++r)
+        const V hi = mul(load<V>(rows.hi + k), up), lo = mul(load<V>(rows.lo + k), up);
+        store_limbs(times(load<Doubles<V>>(rows.factor + k), power_of_two(lift_bits<C>)),
+                    rows.hi + k, rows.lo + k);
+        store(rows.hi + k, choose(normal, zero, load<V>(rows.hi + k), hi));
+        store(rows.lo + k, choose(normal, zero, load<V>(rows.lo + k), lo));
+        for (int r = k; r < k + V::lanes; ++r)
             rows.irregular[r] = C(is_irregular(rows, r) && rows.label[r] >= 0);
+    }
+    template <class V, class Scalars> static INLINE auto usual_of(const Scalars &rows, int k) {
+        return SoftmaxPanel::usual_of<V>(rows, k);
+    }
+    template <class V, class Scalars> static INLINE auto unusual_of(const Scalars &rows, int k) {
+        return Unusual<V, decltype(SoftmaxPanel::unusual_of<V>(rows, k))>{
+            SoftmaxPanel::unusual_of<V>(rows, k)};
     }
     template <class V, class Scalars> static INLINE auto usual_row(const Scalars &rows, int k) {
         return SoftmaxPanel::usual_row<V>(rows, k);
@@ -97,8 +109,9 @@ struct CrossEntropyWithGradPanel {
             double &result = at.batch.results[at.index(r)];
             result = 0;
             if (label < 0) {
-                if (!usual)
-                    fill(at.y(r, 0), at.batch.length, C(0));
+                const auto n = static_cast<std::ptrdiff_t>(at.batch.length);
+                for (std::ptrdiff_t i = 0; !usual && i < n; ++i)
+                    store_one(at.y(r, i), 0, 0);
             } else if (is_irregular(rows, r)) {
                 result = not_a_number<double>;
             } else {

@@ -8,11 +8,10 @@ namespace {
 
 // For temperatures of 1. Without a y, what there is one of for each row is its result: float rows'.
 struct LogPanel {
-    static constexpr bool keeps = false, capped = true, in_parts = false;
+    static constexpr bool keeps = false, capped = true, in_parts = false, streams = true;
     static constexpr int wanted = wants_second;
     template <class C> static constexpr bool has_results = sizeof(C) == 4;
-    // Logarithms of double rows are computed row by row anyway.
-    template <class C> static constexpr bool turns_short_rows = sizeof(C) == 4;
+    template <class C> static constexpr bool turns_short_rows = true;
     static constexpr std::size_t least_turned_rows = 6;
     static constexpr std::size_t longest_grouped_row = longest_in_group;
     static constexpr std::size_t longest_grouped_in_stream = 512;
@@ -170,9 +169,96 @@ private:
         return rows.excess[lane] == 0 ? max : max + rows.excess[lane];
     }
 
+    using D = Vec<double, native_lanes<double>>;
+    // a * b, in the operations of DoubleDouble, whose products are exact like these.
+    static INLINE Pairs<D> product(Pairs<D> a, Pairs<D> b) {
+        const D p = mul(a.high, b.high), rest = product_rest(a.high, b.high);
+        const D low = add(rest, add(mul(a.high, b.low), mul(a.low, b.high))), high = add(p, low);
+        return {high, sub(low, sub(high, p))};
+    }
+    // The high limb of log_of<double>(u), for u.high >= 1.
+    static INLINE D log_of_pairs(Pairs<D> u) {
+        double upper[D::lanes], scale[D::lanes], k[D::lanes], c[D::lanes], log[2][D::lanes];
+        store(upper, u.high);
+        for (int r = 0; r < D::lanes; ++r) {
+            const std::uint64_t bits = bits_of(upper[r]);
+            const int exponent = static_cast<int>(bits >> 52) - 1023;
+            const LogEntry &entry = log_table[(bits >> 46) & 63];
+            k[r] = exponent;
+            scale[r] = power_of_two(-exponent);
+            c[r] = entry.c;
+            log[0][r] = entry.high;
+            log[1][r] = entry.low;
+            upper[r] = float_of(bits_of(upper[r] * scale[r]) & ~std::uint64_t{0xfff});
+        }
+        const D z = mul(u.high, load<D>(scale)), rest = mul(u.low, load<D>(scale));
+        const D part = load<D>(upper), by = load<D>(c), exponents = load<D>(k);
+        const auto r = two_sums(minus(mul(part, by), 1), add(mul(sub(z, part), by), mul(rest, by)));
+        const auto sum = two_sums(add(times(exponents, ln_2_parts[0]), load<D>(log[0])), r.high);
+        const D smaller = add(times(exponents, ln_2_parts[1]), load<D>(log[1]));
+        const D tail = add(add(series(r.high), smaller), sub(r.low, mul(r.high, r.low)));
+        return add(sum.high, add(sum.low, tail));
+    }
+    static INLINE D series(D r) { // log_series<10>
+        constexpr int terms = 10;
+        D q = broadcast<D>(-1.0 / terms);
+#pragma GCC unroll 16
+        for (int k = terms - 1; k >= 2; --k)
+            q = plus(mul(q, r), (k % 2 == 0 ? -1.0 : 1.0) / k);
+        return mul(mul(r, r), q);
+    }
+    // exp_of_minus<double>(z, shift)
+    static INLINE Pairs<D> exp_of_minus_pairs(Pairs<D> z, const double *shift) {
+        const D zero = broadcast<D>(0), minus_z = sub(zero, z.high);
+        const D n = nearest_integers(times(z.high, -log2_e * exp_table_size));
+        const D r = sub(sub(minus_z, times(n, exp_step[0])), add(times(n, exp_step[1]), z.low));
+        constexpr int terms = 6;
+        D q = broadcast<D>(ExpConstants<double>::coefficient[terms - 1]);
+#pragma GCC unroll 8
+        for (int i = terms - 2; i >= 0; --i)
+            q = plus(mul(q, r), ExpConstants<double>::coefficient[i]);
+        const D p = add(r, mul(mul(r, r), q));
+        double index[D::lanes], high[D::lanes], low[D::lanes], power[D::lanes];
+        store(index, n);
+        for (int k = 0; k < D::lanes; ++k) {
+            const auto i = static_cast<long long>(index[k]);
+            high[k] = exp_pairs[i & 7][0];
+            low[k] = exp_pairs[i & 7][1];
+            power[k] = power_of_two(static_cast<int>(i >> 3) + static_cast<int>(shift[k]));
+        }
+        const D by = load<D>(power), a = load<D>(high), b = add(load<D>(low), mul(a, p));
+        const D e = add(a, b);
+        return {mul(e, by), mul(sub(b, sub(e, a)), by)};
+    }
+    // excess() of double rows: of all of a register that have more than one element that counts,
+    // none of them far below the maximum; of others one by one.
     template <class Scalars>
     static __attribute__((noinline)) bool logarithms_of_doubles(Scalars &rows, int k) {
-        bool any = false;
+        bool any = false, plain = true;
+        for (int r = k; r < k + D::lanes; ++r)
+            plain = plain && rows.second[r] > -infinity<double> && !is_irregular(rows, r) &&
+                    rows.max[r] - rows.top[r] <= 400 && magnitude(rows.max[r]) < 0x1p1000 &&
+                    magnitude(rows.origin[r]) < 0x1p1000;
+        if (plain) {
+            constexpr DoubleDouble scale{ExpConstants<double>::scale,
+                                         ExpConstants<double>::scale_low};
+            constexpr DoubleDouble inverse = reciprocal(scale);
+            const double unit = power_of_two(-ExpKernel<double>::bias);
+            const D zero = broadcast<D>(0);
+            const Pairs<D> z = two_sums(load<D>(rows.max + k), sub(zero, load<D>(rows.origin + k)));
+            const Pairs<D> e = exp_of_minus_pairs(z, rows.shift + k);
+            const Pairs<D> others =
+                added(Pairs<D>{load<D>(rows.sum_high + k), load<D>(rows.sum_low + k)},
+                      Pairs<D>{sub(zero, load<D>(rows.top_exponential + k)), zero});
+            const Pairs<D> scaled =
+                product({times(others.high, unit), times(others.low, unit)},
+                        {broadcast<D>(inverse.high), broadcast<D>(inverse.low)});
+            const Pairs<D> w = product(scaled, e), u = two_sums(broadcast<D>(1), w.high);
+            const D log = log_of_pairs({u.high, add(u.low, w.low)});
+            store(rows.excess + k, log);
+            store(rows.log + k, log);
+            return false;
+        }
         for (int r = k; r < k + native_lanes<double>; ++r) {
             Stats<double> stats;
             stats.shift = rows.shift[r];

@@ -12,7 +12,7 @@ namespace {
 // of any rows after lift(), that is unusual_of(). At last complete() does what is not the same of
 // all elements. An op that `has_results` may be without a y.
 struct SoftmaxPanel {
-    static constexpr bool keeps = true, capped = false, in_parts = true;
+    static constexpr bool keeps = true, capped = false, in_parts = true, streams = true;
     static constexpr int wanted = wants_min;
     template <class C> static constexpr bool has_results = false;
     template <class C> static constexpr bool turns_short_rows = true;
@@ -114,12 +114,17 @@ public:
           y_{static_cast<C *>(rows.y), rows.y_stride_bytes},
           scratch_(static_cast<C *>(rows.scratch)), parts_(static_cast<Part *>(rows.scratch)),
           n_(rows.length), count_(rows.count), scaling_(scaling_for(*rows.temperature, C())),
-          head_(0), streams_(false), asks_(rows.distant && rows.x_stride_bytes % 64 == 0) {
-        // Panels begin where cache lines of the result do, if those of all elements do there.
+          head_(0), ahead_(n_, rows.x_stride_bytes), streams_(false), asks_(rows.distant),
+          asks_results_(rows.distant_results && rows.y_stride_bytes == rows.x_stride_bytes) {
+        // Panels begin where cache lines of the result do, if those of all elements do there, and
+        // there is one.
         const std::size_t misaligned = reinterpret_cast<std::uintptr_t>(rows.y) % 64;
-        if (rows.y_stride_bytes % 64 == 0 && misaligned % sizeof(C) == 0) {
-            head_ = misaligned ? (64 - misaligned) / sizeof(C) : 0;
-            streams_ = rows.stream;
+        const std::size_t head = misaligned ? (64 - misaligned) / sizeof(C) : 0;
+        if (rows.y_stride_bytes % 64 == 0 && misaligned % sizeof(C) == 0 &&
+            count_ >= head + Wide::lanes) {
+            head_ = head;
+            streams_ = rows.stream && Op::streams;
+            asks_results_ = asks_results_ && !streams_;
         }
     }
 
@@ -154,28 +159,20 @@ private:
         std::size_t i = 0;
 
         INLINE void step() {
-            if (result.data)
+            if (result.data) {
+                if (walk.asks_results_)
+                    walk.ahead_.template ask<true>(result, i);
                 walk.put(result.at(i),
                          Op::template usual_of<Wide>(*of, 0)(load<Wide>(apart.at(i))));
+            }
             if (next.data) {
                 if (walk.asks_)
-                    ask(reinterpret_cast<const char *>(next.at(i + ahead)));
+                    walk.ahead_.template ask<false>(next, i);
                 store(apart.at(i), load<Wide>(next.at(i)));
             }
             ++i;
         }
-        INLINE void ask(const char *later) const {
-            if (walk.n_ <= 256)
-#pragma GCC unroll 4
-                for (std::size_t line = 0; line < sizeof(Wide); line += 64)
-                    __builtin_prefetch(later + line, 0, 2);
-            else
-#pragma GCC unroll 4
-                for (std::size_t line = 0; line < sizeof(Wide); line += 64)
-                    __builtin_prefetch(later + line, 0, 3);
-        }
     };
-    static constexpr std::size_t ahead = 6; // elements, which are as many pages
 
     INLINE void put(C *y, Wide v) const {
         if (streams_)
@@ -204,19 +201,24 @@ private:
             Scalars<Wide> &now = scalars[i % 2];
             using P = Panel<Wide, Whole>;
             const P panel{{here.data, here.stride_bytes}, here, n_, {}, scaling_};
-            LaneSums<Wide> sums(n_);
+            LaneSums<Wide> sums(n_, panel.x);
             const double size = ranges<Op::wanted>(panel, now);
+            Op::note(now, place(panel.x, column, Wide::lanes));
             for (int k = 0; k < Wide::lanes; k += native_lanes<C>)
                 prepare<Argument::plain, C>(1, now, k);
             reduce<Op>(panel, now, sums, company, size);
+            if (pending)
+                complete(scalars[(i + 1) % 2], column - Wide::lanes, Wide::lanes, true);
             pending = finish<Op, P>(sums, now);
             if (Op::template has_results<C> && !y_.data) {
                 complete(now, column, Wide::lanes, pending);
                 pending = false;
             } else if (!pending)
                 write_unusual(panel.x, y_.right(column), now, column, Wide::lanes, Whole{});
-            else if (i + 1 == panels)
+            else if (i + 1 == panels) {
                 write_usual(panel.x, y_.right(column), now, Whole{});
+                complete(now, column, Wide::lanes, true);
+            }
         }
     }
     // Up to a Narrow of rows from `at` on, their exponentials kept where the result will be.
@@ -226,17 +228,19 @@ private:
         const Side<C> y = y_.right(column);
         const P panel{x_.right(column), y, n_, {count}, scaling_};
         Scalars<Narrow> rows;
-        LaneSums<Narrow> sums(n_);
+        LaneSums<Narrow> sums(n_, {y.data, y.stride_bytes});
         ranges<Op::wanted>(panel, rows);
+        Op::note(rows, place(panel.x, column, static_cast<int>(count)));
         reduce_far<Op>(panel, rows, sums);
         const Side<const C> from = Op::keeps ? Side<const C>{y.data, y.stride_bytes} : panel.x;
         const bool usual = finish<Op, P>(sums, rows);
         const int rows_left = static_cast<int>(count);
         if (Op::template has_results<C> && !y.data)
             complete(rows, column, rows_left, usual);
-        else if (usual)
+        else if (usual) {
             write_usual(from, y, rows, panel.part);
-        else
+            complete(rows, column, rows_left, true);
+        } else
             write_unusual(from, y, rows, column, rows_left, panel.part);
     }
     // The same of long rows, as rows/parts.hpp has one.
@@ -290,16 +294,21 @@ private:
                       now.part);
         }
     }
+    // `count` rows, whose elements are at x, from column `first` on.
+    INLINE Place<C> place(Side<const C> x, std::ptrdiff_t first, int count) const {
+        return {rows_,
+                static_cast<std::size_t>(first),
+                count,
+                reinterpret_cast<const char *>(x.data),
+                reinterpret_cast<char *>(y_.right(first).data),
+                sizeof(C),
+                sizeof(C),
+                x.stride_bytes,
+                y_.stride_bytes};
+    }
     template <class Of>
     INLINE void complete(const Of &of, std::ptrdiff_t first, int count, bool usual) const {
-        const auto of_x = x_.right(first);
-        const auto of_y = y_.right(first);
-        Op::template complete<C>(of, 0,
-                                 {rows_, static_cast<std::size_t>(first), count,
-                                  reinterpret_cast<const char *>(of_x.data),
-                                  reinterpret_cast<char *>(of_y.data), sizeof(C), sizeof(C),
-                                  of_x.stride_bytes, of_y.stride_bytes},
-                                 usual);
+        Op::template complete<C>(of, 0, place(x_.right(first), first, count), usual);
     }
     template <int lanes, class Part>
     INLINE void write_usual(Side<const C> from, Side<C> to, const PanelScalars<C, lanes> &of,
@@ -328,9 +337,9 @@ private:
     std::size_t n_, count_;
     Scaling<C> scaling_;
     std::size_t head_; // rows before the first whole panel
+    AskingAhead<sizeof(Wide)> ahead_;
     bool streams_;
-    bool asks_; // for x ahead: not where a panel's elements begin anywhere in their lines, which is
-                // slower
+    bool asks_, asks_results_;
 };
 
 // One op over rows that lie side by side.

@@ -27,6 +27,30 @@ template <class E> struct Side {
     INLINE Side down(std::size_t elements) const { return {at(elements), stride_bytes}; }
 };
 
+// Asks for lines of an array some elements ahead, from where on a panel of `bytes` for each element
+// is read or written; after its last one follows the next panel's first.
+template <std::size_t bytes> class AskingAhead {
+public:
+    INLINE AskingAhead(std::size_t n, std::ptrdiff_t stride_bytes)
+        : n_(n), ahead_(most % n), straight_(static_cast<std::ptrdiff_t>(most / n * bytes)),
+          turned_(straight_ + static_cast<std::ptrdiff_t>(bytes) -
+                  static_cast<std::ptrdiff_t>(n) * stride_bytes) {}
+    // The line that two panels share is asked for with the former.
+    template <bool writes, class E> INLINE void ask(const Side<E> &side, std::size_t i) const {
+        const std::size_t later = i + ahead_;
+        const char *from =
+            reinterpret_cast<const char *>(side.at(later)) + (later < n_ ? straight_ : turned_);
+#pragma GCC unroll 4
+        for (std::size_t line = 63; line < 63 + bytes; line += 64)
+            __builtin_prefetch(from + line, writes, 3);
+    }
+
+private:
+    static constexpr std::size_t most = 16; // elements
+    std::size_t n_, ahead_;
+    std::ptrdiff_t straight_, turned_;
+};
+
 // `part`: Whole, or a Tail where fewer rows than lanes are left.
 template <class V_, class Part_> struct Panel {
     using V = V_;
@@ -131,12 +155,16 @@ template <class V> struct LaneSums {
     std::size_t n;
     bool flushed = false;                // the total is in `blocks`
     Side<const C> term;                  // of the lanes that have one element; it is its own sum
+    Side<const C> kept;                  // the exponentials, if they are
     alignas(64) C high[lanes][V::lanes]; // of the others
     alignas(64) C low[lanes][V::lanes];
     alignas(64) double blocks[is_float ? lanes : 1][V::lanes];
 
-    INLINE explicit LaneSums(std::size_t length) : n(length) {
+    INLINE explicit LaneSums(std::size_t length, Side<const C> kept = {}) : n(length), kept(kept) {
         term = {high[0], static_cast<std::ptrdiff_t>(sizeof high[0])};
+    }
+    INLINE C exponential(int r, std::int64_t i) const {
+        return kept.at(static_cast<std::size_t>(i))[r];
     }
     INLINE void flush() {
         using D = Vec<double, native_lanes<double>>;

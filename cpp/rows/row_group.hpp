@@ -35,6 +35,7 @@ template <class Op, class C> struct RowGroup {
     INLINE C *kept(int r) const {
         return exponentials + static_cast<std::size_t>(r) * kept_pitch<C>(n);
     }
+    INLINE C exponential(int r, std::int64_t i) const { return kept(r)[i]; }
 
     // The sums of all rows, as LaneSums has it of a panel.
     INLINE Reals<N> total(int) const {

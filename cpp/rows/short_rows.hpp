@@ -262,6 +262,7 @@ template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) n
     const bool serves = rows.length <= PanelOp::longest_grouped_row &&
                         (!rows.stream || rows.length <= PanelOp::longest_grouped_in_stream) &&
                         rows.temperature_stride == 0 && !rows.where &&
+                        (rows.y || PanelOp::template has_results<C>) &&
                         PanelOp::template serves<C>(rows);
     constexpr bool turns = PanelOp::template turns_short_rows<C>;
     std::size_t done = 0;

@@ -5,6 +5,7 @@
 #include "rows/loss_gradients.hpp"
 #include "rows/weighted.hpp"
 #ifndef SOFTLANE_NO_PANELS
+#include "rows/backward_panels.hpp"
 #include "rows/gradient_panel.hpp"
 #include "rows/short_rows.hpp"
 #endif
@@ -161,10 +162,12 @@ void exp_real_only(const double *z, double *upper, double *lower, std::size_t n)
 #define SOFTLANE_ROWS_OF(Op, Panel, C) each_row<Op, C>
 #define SOFTLANE_PANELS(Panel) {nullptr, nullptr}
 #define SOFTLANE_FLOAT_PANELS(Panel) {nullptr, nullptr}
+#define SOFTLANE_BACKWARD_PANELS(Op) {nullptr, nullptr}
 #else
 #define SOFTLANE_ROWS_OF(Op, Panel, C) any_rows<Op, Panel, C>
 #define SOFTLANE_PANELS(Panel) {each_panel<Panel, float>, each_panel<Panel, double>}
 #define SOFTLANE_FLOAT_PANELS(Panel) {each_panel<Panel, float>, nullptr}
+#define SOFTLANE_BACKWARD_PANELS(Op) {each_backward_panel<Op>, nullptr}
 #endif
 #ifdef SOFTLANE_HAS_WORDS
 #define SOFTLANE_WORDS(Op) each_row_that<Op, InWords>
@@ -196,12 +199,10 @@ constexpr KernelTable make_table(const char *isa) {
             {parts_fns<Softmax, Plainly<float>>, parts_fns<Softmax, Plainly<double>>},
             SOFTLANE_WORD_PARTS(Softmax),
             {SOFTLANE_PANELS(SoftmaxPanel), // likewise
-             SOFTLANE_PANELS(LogPanel),
-             SOFTLANE_FLOAT_PANELS(LogPanel),
-             {nullptr, nullptr},
-             {nullptr, nullptr},
-             SOFTLANE_FLOAT_PANELS(LogPanel),
-             {nullptr, nullptr}},
+             SOFTLANE_PANELS(LogPanel), SOFTLANE_FLOAT_PANELS(LogPanel),
+             SOFTLANE_BACKWARD_PANELS(SoftmaxBackward),
+             SOFTLANE_BACKWARD_PANELS(LogSoftmaxBackward), SOFTLANE_FLOAT_PANELS(LogPanel),
+             SOFTLANE_FLOAT_PANELS(CrossEntropyWithGradPanel)},
             {SOFTLANE_EACH_DTYPE(convert, half), SOFTLANE_EACH_DTYPE(convert, bfloat16),
              SOFTLANE_EACH_DTYPE(convert, float), SOFTLANE_EACH_DTYPE(convert, double)},
             {mask<float>, mask<double>},

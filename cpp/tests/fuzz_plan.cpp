@@ -130,7 +130,9 @@ void check_plan(const Problem &given, const Plan &plan) {
     check(plan.workspace_bytes < PTRDIFF_MAX, "plan", "a workspace beyond all sizes");
     if (plan.panels)
         check(plan.workspace_bytes >=
-                  plan.panel_rows * (plan.length + 1) * element + plan.scratch_bytes,
+                  plan.panel_rows * plan.length *
+                          ((p.array[other_stream].data ? 2 : 1) * element + (p.where ? 1 : 0)) +
+                      plan.raw_bytes + plan.scratch_bytes,
               "plan", "a workspace that does not hold the panels");
 }
 

@@ -32,8 +32,11 @@ Problem problem_of(const Call &call, Outcome &outcome, const double *temperature
 }
 
 void carry_out(const Plan &plan, const KernelTable &table, char *workspace, std::size_t cut) {
-    run_rows(plan, table, workspace, 0, std::min(cut, plan.rows));
-    run_rows(plan, table, workspace, std::min(cut, plan.rows), plan.rows);
+    cut = std::min(cut, plan.rows);
+    if (plan.rounds) // which are not divided
+        cut -= cut % plan.problem.outer.back().extent;
+    run_rows(plan, table, workspace, 0, cut);
+    run_rows(plan, table, workspace, cut, plan.rows);
 }
 
 } // namespace
