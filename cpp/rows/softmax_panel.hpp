@@ -9,8 +9,8 @@ namespace {
 // for a register's rows from k on, once their sums are; it returns whether usual_of() makes their
 // results from what is kept of them: their exponentials, or the elements themselves. Otherwise, and
 // of any rows after lift(), that is unusual_of(). At last complete() does what is not the same of
-// all elements. An op that `has_results` may be without a y; results of one that `streams` may go past
-// the caches.
+// all elements. An op that `has_results` may be without a y; results of one that `streams` may go
+// past the caches.
 struct SoftmaxPanel {
     static constexpr bool keeps = true, capped = false, in_parts = true, streams = true;
     static constexpr int wanted = wants_min;
