@@ -1,7 +1,7 @@
 """logsumexp and cross_entropy with its gradient: many rows at once give the bits of single rows.
 
-Of float32 rows, short or side by side, what there is one of for each is computed in the lanes of a
-vector; a single row takes another path. See test_panels.py.
+Of rows that are short, side by side or many, what there is one of for each is computed in the lanes
+of a vector; a single row takes another path. See test_panels.py.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from families import CONFIDENT
 from helpers import DTYPES, EVERY_DTYPE, bits
-from test_panels import mixed_rows, plain_rows
+from test_panels import double_logarithms, mixed_rows, plain_rows
 
 from softlane import cross_entropy, cross_entropy_with_grad, logsumexp
 from softlane.verify.guard_pages import Guarded
 
 Parts = list[np.ndarray]  # rows come first
-F32 = np.dtype(np.float32)
+F32, F64 = np.dtype(np.float32), np.dtype(np.float64)
 LENGTHS = (1, 2, 3, 4, 5, 8, 9, 16, 17, 25, 31, 32, 33, 57, 64, 65, 100, 256, 257, 500, 512, 513)
 COUNTS = (5, 6, 7, 8, 15, 16, 17, 31, 33, 63, 64, 65, 129, 150)
 
@@ -102,17 +102,29 @@ def test_many_rows_equal_single_rows(make, dtype, case, isa):
 
 
 @EVERY_CASE
-def test_groups_of_longer_rows_equal_single_rows(case, isa):
-    """Whose logarithms are computed for some rows at a time, up to 1024 or 4096 elements."""
-    for n in (544, 600, 1023, 1024, 1025, 2050, 4096, 4097):
-        every = np.concatenate([plain_rows(29, n, F32), hostile_rows(20, n, F32)])
+@pytest.mark.parametrize("dtype", [F32, F64], ids=str)
+def test_groups_of_longer_rows_equal_single_rows(dtype, case, isa):
+    """Whose logarithms are computed for some rows at a time, up to 512, 1024, 2048 or 4096."""
+    for n in (400, 511, 512, 513, 544, 600, 1023, 1024, 1025, 2048, 2049, 4096, 4097):
+        every = np.concatenate([plain_rows(29, n, dtype), hostile_rows(20, n, dtype)])
         every_label = labels_of(every)
         rows = by_rows(case, every, every_label)
-        for count in (15, 16, 17, 33, 49):
+        for count in (7, 8, 15, 16, 17, 33, 49):
             x, labels, want = every[:count].copy(), every_label[:count], joined(rows, count)
             assert [bits(part) for part in case(x, labels, -1)] == want, (n, count)
             if case is _gradient:
                 assert [bits(part) for part in case(x, labels, -1, out=x)] == want, (n, count)
+
+
+@EVERY_CASE
+@pytest.mark.parametrize("n", [2, 10, 28, 29, 64])
+def test_logarithms_of_double_rows(n, case, isa):
+    """Computed for a register of rows, or one by one."""
+    for x in double_logarithms(n):
+        labels = labels_of(x)
+        want = joined(by_rows(case, x, labels))
+        assert [bits(part) for part in case(x, labels, -1)] == want
+        assert [bits(part) for part in case(np.ascontiguousarray(x.T), labels, 0)] == want
 
 
 @EVERY_CASE

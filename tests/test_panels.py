@@ -154,16 +154,19 @@ def test_panels_touch_nothing_beside_the_arrays(dtype, function, isa):
             assert bits(out if axis else out.T) == want
 
 
-@pytest.mark.parametrize("n", [2, 10, 28, 29])
-def test_logarithms_of_double_rows(n, isa):
-    """In a register of rows: gaps above the next element, magnitudes, one odd row in each lane."""
+def double_logarithms(n: int) -> list[np.ndarray]:
+    """Gaps above the next element, largest ones around 0, magnitudes, one odd row in each lane."""
     rng = np.random.default_rng(n)
     rows = rng.standard_normal((24, n)) * 3
     cases = [rows, rows - 1e5]
-    for gap in (36, 150, 399.99, 400, 400.01, 700):
+    for gap in (36, 150, 399.99, 400, 400.01, 700, 799.99, 800.01, 1e308):
         x = rows.copy()
         x[:, n // 2] = np.delete(x, n // 2, axis=1).max(axis=1) + gap
         cases.append(x)
+        for largest in (0.0, 5e-324, -5e-324):
+            x = rows - rows.max(axis=1, keepdims=True) - gap
+            x[:, n // 2] = largest
+            cases.append(x)
     cases += [rows * size for size in (1e6, 1e15, 2.0**996, 2.0**1020)]
     for odd in (np.nan, np.inf, -np.inf, 401.0):
         for lane in range(8):
@@ -173,7 +176,13 @@ def test_logarithms_of_double_rows(n, isa):
             else:
                 x[lane::8, n - 1] = odd
             cases.append(x)
-    for x in cases:
+    return cases
+
+
+@pytest.mark.parametrize("n", [2, 10, 28, 29])
+def test_logarithms_of_double_rows(n, isa):
+    """Computed for a register of rows, or one by one."""
+    for x in double_logarithms(n):
         want = bits(np.stack([log_softmax(row) for row in x]))
         assert bits(log_softmax(x)) == want
         assert bits(log_softmax(np.ascontiguousarray(x.T), axis=0).T) == want

@@ -19,10 +19,8 @@ from softlane import (
     cross_entropy,
     cross_entropy_with_grad,
     log_softmax,
-    log_softmax_backward,
     logsumexp,
     softmax,
-    softmax_backward,
 )
 from softlane.verify.guard_pages import Guarded
 
@@ -182,79 +180,6 @@ def test_rounds_touch_nothing_beside_the_arrays(dtype, isa):
         assert bits(out) == bits(softmax(box, axis=1, where=keep))
 
 
-def gradients_of(count: int, n: int, dtype: np.dtype) -> np.ndarray:
-    """Of many sizes, some rows of one sign, some with NaN, infinities, or nothing but zeros."""
-    rng = np.random.default_rng(n + 3 * count)
-    grad = rng.standard_normal((count, n))
-    kind, place = rng.integers(0, 12, count), rng.integers(0, n, count)
-    for row, k, i in zip(grad, kind, place, strict=True):
-        match k:
-            case 0:
-                row[i] = np.nan
-            case 1:
-                row[i] = -np.inf
-            case 2:
-                row[:] = 0
-            case 3:
-                row *= 1e30
-            case 4:
-                row *= 1e-30
-            case 5:
-                row[:] = -0.0
-            case 6:
-                row[:] = np.abs(row)
-            case 7:
-                row[i] = 3e7
-    with np.errstate(over="ignore"):
-        return grad.astype(dtype)
-
-
-@pytest.mark.parametrize("log", [False, True], ids=["softmax", "log_softmax"])
-@EVERY_DTYPE
-def test_backward_of_columns_and_rounds(dtype, log, isa):
-    forward, backward = (log_softmax, log_softmax_backward) if log else (softmax, softmax_backward)
-    shapes = [(1, n, k) for n in (1, 2, 5, 16, 17, 40, 130) for k in (3, 15, 16, 17, 64, 100, 201)]
-    shapes += [
-        (r, n, k) for n in (2, 10, 31, 33, 101, 300) for k in (2, 3, 9, 17, 40) for r in (9,)
-    ]
-    for rounds, n, count in shapes:
-        x = mixed_rows(rounds * count, n, dtype)
-        rows = forward(np.where(np.isnan(x), np.array(0, dtype), x))
-        rows[::11] = x[::11]  # no probabilities
-        grad = gradients_of(rounds * count, n, dtype)
-        for temperature in (1.0, 0.5, 0.7):
-            want = [
-                backward(g, y, temperature=temperature) for g, y in zip(grad, rows, strict=True)
-            ]
-            y, g = (
-                np.ascontiguousarray(of.reshape(rounds, count, n).swapaxes(1, 2))
-                for of in (rows, grad)
-            )
-            got = backward(g, y, axis=1, temperature=temperature)
-            assert bits(got.swapaxes(1, 2)) == bits(np.stack(want)), (rounds, n, count)
-            for over in (g, y):
-                place = over.copy()
-                first, second = (place, y) if over is g else (g, place)
-                backward(first, second, axis=1, temperature=temperature, out=place)
-                assert bits(place) == bits(got)
-
-
-@pytest.mark.parametrize("backward", [softmax_backward, log_softmax_backward])
-def test_backward_of_columns_from_memory(backward, isa):
-    """10 MB: lines are asked for; at the same place in every cache, and elsewhere."""
-    rng = np.random.default_rng(8)
-    for n, count in ((21, 1 << 17), (5, 500_001), (300, 8000)):
-        grad = rng.standard_normal((n, count)).astype(np.float32)
-        y = softmax(rng.standard_normal((n, count)).astype(np.float32), axis=0)
-        if backward is log_softmax_backward:
-            y = np.log(y)
-        want = backward(np.ascontiguousarray(grad.T), np.ascontiguousarray(y.T))
-        assert bits(backward(grad, y, axis=0).T) == bits(want)
-        for out in (grad.copy(), y.copy()):
-            first, second = (out, y) if bits(out) == bits(grad) else (grad, out)
-            assert bits(backward(first, second, axis=0, out=out).T) == bits(want)
-
-
 def test_gradient_of_columns_from_memory(isa):
     """10 MB, and 17, which go through the caches too."""
     rng = np.random.default_rng(9)
@@ -266,27 +191,3 @@ def test_gradient_of_columns_from_memory(isa):
         got, got_grad = cross_entropy_with_grad(columns, labels, axis=0, reduction="none")
         assert bits(got) == bits(loss)
         assert bits(got_grad.T) == bits(grad)
-
-
-def test_no_nan_has_a_sign_where_y_is_no_probability(isa):
-    """y / T is infinite, and g - sum y g is 0."""
-    y, grad = np.full(16, 1e-3, np.float32), np.zeros(16, np.float32)
-    y[[0, 8]], grad[0], grad[8] = 1e38, 1, -1
-    y[1] = grad[1] = 1
-    want = softmax_backward(grad, y, temperature=2**-10)
-    assert np.isnan(want).any() and not np.signbit(want[np.isnan(want)]).any()
-    ys, grads = (np.repeat(of[:, None], 64, axis=1) for of in (y, grad))
-    got = softmax_backward(grads, ys, axis=0, temperature=2**-10)
-    assert bits(got.T) == bits(want) * 64
-
-
-@EVERY_DTYPE
-def test_backward_of_columns_touches_nothing_beside_the_arrays(dtype, isa):
-    areas = [Guarded(9 * 130 * 5 * 8) for _ in range(3)]
-    shapes = [(1, 10, 35), (1, 130, 16), (7, 10, 3), (9, 130, 5), (3, 21, 17)]
-    for shape, at_end in itertools.product(shapes, (False, True)):
-        grad = gradients_of(shape[0], shape[1] * shape[2], dtype).reshape(shape)
-        y = softmax(grad, axis=1)
-        out = areas[2].place(shape, dtype, at_end)
-        softmax_backward(areas[0].put(grad, at_end), areas[1].put(y, at_end), axis=1, out=out)
-        assert bits(out) == bits(softmax_backward(grad, y, axis=1))

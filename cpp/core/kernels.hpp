@@ -76,9 +76,11 @@ static constexpr std::size_t part_count(std::size_t length) {
     return (length + part - 1) / part;
 }
 // Float rows up to these lengths have their factors, or logarithms, with gradients or without,
-// computed for a group of rows at a time, of no more than so many.
+// computed for a group of rows at a time, of no more than so many; double rows of half as many
+// elements their logarithms.
 constexpr std::size_t longest_softmax_in_group = 400;
 constexpr std::size_t longest_in_group = 4096, longest_gradient_in_group = 1024;
+constexpr std::size_t longest_backward_in_group = 128; // floats or doubles
 constexpr std::size_t group_rows = 16;
 // Exponentials of 16-bit rows that are longer than `longest_kept_words` go to `scratch`, which has
 // room for words_scratch_bytes(length), aligned to 64.

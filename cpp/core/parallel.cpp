@@ -30,11 +30,10 @@ std::size_t unit_of(const Plan &plan) {
         return plan.tile_rows;
     // What is written past the caches while another row is reduced needs one.
     const std::size_t least = plan.stream && kept_workspace_bytes(plan) != 0 ? 4 : 1;
-    if (!has_logarithm(plan.problem.op) || plan.kernel_dtype != DType::f32)
+    const Op op = plan.problem.op;
+    if (op == Op::softmax || plan.length > longest_grouped(op, plan.kernel_dtype))
         return least;
-    return plan.length <= longest_in_groups  ? groups_rows
-           : plan.length <= longest_in_group ? group_rows
-                                             : least;
+    return plan.length <= longest_in_groups ? groups_rows : group_rows;
 }
 
 // Of a row that is shared, for each thread.

@@ -93,10 +93,7 @@ bool masks(Op op, std::size_t length, DType dtype, bool far) {
 std::size_t rows_together(Op op, std::size_t length, DType dtype) {
     if (length <= (dtype == DType::f64 ? 28 : 56))
         return dtype == DType::f64 ? 16 : 32;
-    const std::size_t longest = has_logarithm(op)   ? longest_in_group
-                                : op == Op::softmax ? longest_softmax_in_group
-                                                    : 0;
-    return dtype == DType::f32 && length <= longest ? group_rows : 1;
+    return length <= longest_grouped(op, dtype) ? group_rows : 1;
 }
 
 std::size_t product(const Loops &loops) {
@@ -124,8 +121,7 @@ std::size_t least_panel_rows(const Plan &plan, bool fits) {
 void plan_panels(Plan &plan, bool in_place) {
     const Problem &p = plan.problem;
     const Loop &rows = p.outer.back();
-    const bool has_kernel =
-        plan.kernel_dtype == DType::f32 || p.op == Op::softmax || p.op == Op::log_softmax;
+    const bool has_kernel = plan.kernel_dtype == DType::f32 || p.op != Op::cross_entropy_with_grad;
     bool side_by_side = has_kernel && !plan.direct && rows.stride[temperature_stream] == 0 &&
                         (p.array[other_stream].data == nullptr || is_backward(p.op));
     for (int k = 0; k < array_count; ++k)

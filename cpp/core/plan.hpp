@@ -116,10 +116,22 @@ Plan make_plan(const Problem &problem);
 // first-level cache does not keep; 0 of other rows.
 std::size_t kept_workspace_bytes(const Plan &plan);
 
-// Of whose rows the kernels compute the logarithms for some at a time, if they get as many.
 constexpr bool has_logarithm(Op op) {
     return op == Op::log_softmax || op == Op::logsumexp || op == Op::cross_entropy ||
            op == Op::cross_entropy_with_grad;
+}
+// Up to which length the kernels compute what there is one of for each row for some rows at a time,
+// if they get as many; 0: never.
+constexpr std::size_t longest_grouped(Op op, DType dtype) {
+    const bool has_gradient = op == Op::cross_entropy_with_grad;
+    const std::size_t longest = has_gradient        ? longest_gradient_in_group
+                                : has_logarithm(op) ? longest_in_group
+                                : is_backward(op)   ? longest_backward_in_group
+                                                    : longest_softmax_in_group;
+    return dtype == DType::f32 ? longest
+           : has_logarithm(op) ? longest / 2
+           : is_backward(op)   ? longest
+                               : 0;
 }
 
 // Elements from which a call lets other Python threads run: about 10 us of work against 0.05 us for

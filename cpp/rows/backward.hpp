@@ -6,6 +6,7 @@
 //   log_softmax:  dx_j = (g_j - exp(y_j) sum_i g_i) / T
 #pragma once
 #include "rows/engine.hpp"
+#include "rows/pairs.hpp"
 #include "rows/wide_sum.hpp"
 
 namespace softlane::SOFTLANE_ISA {
@@ -100,15 +101,50 @@ template <class V> struct Least {
     }
 };
 
-// What an op makes of an element of float rows, whose factor is that of their sum.
-class SoftmaxTerm {
+// What there is of the rows in the lanes of a vector, or of one in all of them, once their sums are
+// known; V x V -> V, a result from elements of both arrays. `Term` has what T alone decides; float
+// rows' are gentle() where the sum is, and the smallest element at least `least`.
+
+template <class Term> struct FloatRows {
+    using V = Vec<float, sum_lanes<float>>;
+    using D = Wide<float>;
+    Term term;
+    D factor;
+    V hi, lo; // its Limbs
+    V usual;  // 1 where Term::gentle() serves, or 0
+    bool all; // it does for all rows
+
+    INLINE FloatRows(const Term &of, D sum, V least, double t)
+        : term(of), factor(Term::factors(sum)) {
+        const D zero = broadcast<D>(0.0);
+        const auto size = [&](D v) INLINE_LAMBDA { return max(v, sub(zero, v)); };
+        // is_gentle() of each row, and is_at_least()
+        const D any = broadcast<D>(is_gentle(1, t) ? 1.0 : 0.0);
+        D gentle = choose(broadcast<D>(least_gentle_sum), size(sum), any, zero);
+        gentle = choose(size(sum), broadcast<D>(largest_gentle_sum), gentle, zero);
+        usual = choose(broadcast<V>(Term::least), least, narrow(gentle), broadcast<V>(0.0f));
+        all = reduce_max(sub(broadcast<V>(1.0f), usual)) == 0;
+        hi = narrow(factor);
+        const D rest = sub(factor, widen(hi)),
+                bound = mul(size(factor), broadcast<D>(Limbs::least));
+        lo = narrow(choose(bound, size(rest), rest, zero));
+    }
+    INLINE V operator()(V p, V g) const {
+        const V v = term.gentle(p, g, hi, lo);
+        if (all)
+            return v;
+        return choose(usual, broadcast<V>(0.0f), narrow(term.general(p, widen(g), factor)), v);
+    }
+};
+
+template <class C> class SoftmaxTerm;
+template <> class SoftmaxTerm<float> {
     using V = Vec<float, sum_lanes<float>>;
     using D = Wide<float>;
 
 public:
     INLINE explicit SoftmaxTerm(double t)
         : divided_(t), inverse_(broadcast<V>(static_cast<float>(1 / t))) {}
-    // Where the sum is_gentle() and the smallest element at least `least`; hi, lo: Limbs.
     static constexpr float least = 0x1p-50f;
     INLINE V gentle(V p, V g, V hi, V lo) const {
         const V d = sub(g, hi);
@@ -117,70 +153,78 @@ public:
         return scaled(mul(p, inverse_), d, sub(error, lo));
     }
     INLINE D general(V p, D g, D factor) const { return divided_(mul(widen(p), sub(g, factor))); }
-    static INLINE double factor(double sum) { return sum; }
     static INLINE D factors(D sums) { return sums; }
-    static INLINE D added(D sum, D p, D g) { return mul_add(p, g, sum); } // exact products
 
 private:
     Divided<float> divided_;
     V inverse_;
 };
+template <> class SoftmaxTerm<double> {
+public:
+    Divided<double> divided;
+    INLINE explicit SoftmaxTerm(double t) : divided(t) {}
+};
+
+class SoftmaxDoubleRows {
+    using D = Wide<double>;
+
+public:
+    INLINE SoftmaxDoubleRows(const SoftmaxTerm<double> &term, DoubleDouble sum)
+        : SoftmaxDoubleRows(term, {broadcast<D>(sum.high), broadcast<D>(sum.low)}) {}
+    INLINE SoftmaxDoubleRows(const SoftmaxTerm<double> &term, Pairs<D> sum)
+        : divided_(term.divided), mean_(sum.high), rest_(sum.low),
+          size_(max(mean_, sub(broadcast<D>(0.0), mean_))),
+          all_(reduce_max(choose(size_, largest(), broadcast<D>(0.0), broadcast<D>(1.0))) == 0) {}
+    INLINE D operator()(D p, D g) const {
+        const D d = sub(g, mean_), product = mul(p, d);
+        // With the rounding error of d, for one rounding in all.
+        const D error = sum_rest(g, sub(broadcast<D>(0.0), mean_), d);
+        D v = mul_add(p, d, mul(p, sub(error, rest_)));
+        if (!all_) { // d may overflow
+            const D apart = sub(mul(p, g), mul(p, mean_));
+            v = choose(size_, largest(), v,
+                       choose(size_, broadcast<D>(greatest<double>), apart, product));
+        }
+        return divided_(v);
+    }
+
+private:
+    static INLINE D largest() { return broadcast<D>(0x1.fffffffffffffp999); }
+    Divided<double> divided_;
+    D mean_, rest_, size_;
+    bool all_; // are at most largest()
+};
 
 struct SoftmaxBackward {
-    using Term = SoftmaxTerm;
+    template <class C> using Term = SoftmaxTerm<C>;
+    using DoubleRows = SoftmaxDoubleRows;
 
-    template <class C>
-    static INLINE void row(const C *y, const C *grad, C *dx, std::size_t n, double t,
-                           [[maybe_unused]] const Term &term, bool far) {
-        using V = Vec<C, sum_lanes<C>>;
-        WideSum<C> dot;
-        Least<V> least;
-        sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            if (far) {
-                prefetch(y + i);
-                prefetch(grad + i);
-            }
-            dot.add_product(load_wide(y + i, part, C(0)), load_wide(grad + i, part, C(0)));
-            if constexpr (sizeof(C) == 4)
-                least.add(y + i, part);
-        });
-        const Real<C> total = dot.total();
-        if constexpr (sizeof(C) == 4) {
-            if (is_gentle(total, t) && least.is_at_least(Term::least)) {
-                const Limbs mean(total);
-                const V hi = broadcast<V>(mean.hi), lo = broadcast<V>(mean.lo);
-                sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-                    const V p = load<V>(y + i, part, 0), g = load<V>(grad + i, part, 0);
-                    store(dx + i, term.gentle(p, g, hi, lo), part);
-                });
-                if (t < 1) // what is no probability may be infinite in units of T, and times 0
-                    unify_any_nan(dx, n);
-                return;
-            }
-            const Wide<C> mean = broadcast<Wide<C>>(total);
-            write_row<V>(dx, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-                const Wide<C> g = load_wide(grad + i, part, C(0));
-                return narrow(term.general(load<V>(y + i, part, C(0)), g, mean));
+    template <class C, class Part>
+    static INLINE void add(WideSum<C> &sum, const C *y, const C *grad, Part part, C fill) {
+        sum.add_product(load_wide(y, part, fill), load_wide(grad, part, fill));
+    }
+    // One row, once its sum is known, and whether its smallest element is Term::least or more.
+    static __attribute__((noinline)) void write(const float *y, const float *grad, float *dx,
+                                                std::size_t n, double t, const Term<float> &of,
+                                                double total, bool is_clear) {
+        using V = Vec<float, sum_lanes<float>>;
+        const Term<float> term = of; // in registers
+        if (is_clear && is_gentle(total, t)) {
+            const Limbs mean(total);
+            const V hi = broadcast<V>(mean.hi), lo = broadcast<V>(mean.lo);
+            sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+                const V p = load<V>(y + i, part, 0), g = load<V>(grad + i, part, 0);
+                store(dx + i, term.gentle(p, g, hi, lo), part);
             });
-        } else {
-            const Wide<C> mean = broadcast<Wide<C>>(high(total)),
-                          rest = broadcast<Wide<C>>(low(total)), zero = broadcast<Wide<C>>(0.0);
-            const bool finite = high(total) - high(total) == 0;
-            const bool ordinary = magnitude(high(total)) < 0x1p1000;
-            const Divided<C> divided(t);
-            write_row<V>(dx, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-                const Wide<C> g = load_wide(grad + i, part, C(0)), p = load_wide(y + i, part, C(0));
-                const Wide<C> d = sub(g, mean);
-                Wide<C> product = mul(p, d);
-                if (ordinary) { // with the rounding error of d, for one rounding in all
-                    const Wide<C> error = sum_rest(g, sub(zero, mean), d);
-                    product = mul_add(p, d, mul(p, sub(error, rest)));
-                } else if (finite) { // d may overflow
-                    product = sub(mul(p, g), mul(p, mean));
-                }
-                return divided(product);
-            });
+            if (t < 1) // what is no probability may be infinite in units of T, and times 0
+                unify_any_nan(dx, n);
+            return;
         }
+        const auto mean = broadcast<Wide<float>>(total);
+        write_row<V>(dx, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+            const auto g = load_wide(grad + i, part, 0.0f);
+            return narrow(term.general(load<V>(y + i, part, 0), g, mean));
+        });
     }
 };
 
@@ -207,7 +251,8 @@ template <class C> struct ExpOfLog {
     }
 };
 
-class LogSoftmaxTerm {
+template <class C> class LogSoftmaxTerm;
+template <> class LogSoftmaxTerm<float> {
     using V = Vec<float, sum_lanes<float>>;
     using D = Wide<float>;
 
@@ -223,83 +268,87 @@ public:
     }
     static INLINE double factor(double sum) { return sum * ExpOfLog<float>::unit(); }
     static INLINE D factors(D sums) { return mul(sums, broadcast<D>(ExpOfLog<float>::unit())); }
-    static INLINE D added(D sum, D, D g) { return add(sum, g); }
 
 private:
     ExpOfLog<float> exp_;
     Divided<float> divided_;
     V inverse_;
 };
-
-struct LogSoftmaxBackward {
-    using Term = LogSoftmaxTerm;
-
-    template <class C>
-    static INLINE void row(const C *y, const C *grad, C *dx, std::size_t n, double t,
-                           [[maybe_unused]] const Term &term, bool far) {
-        using V = Vec<C, sum_lanes<C>>;
-        WideSum<C> sum;
-        Least<V> least;
-        sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            if (far) {
-                prefetch(y + i);
-                prefetch(grad + i);
-            }
-            sum += load_wide(grad + i, part, C(0));
-            if constexpr (sizeof(C) == 4)
-                least.add(y + i, part);
-        });
-        const Real<C> total = sum.total();
-        if constexpr (sizeof(C) == 4) {
-            const double factor = Term::factor(total);
-            if (is_gentle(total, t) && least.is_at_least(Term::least)) {
-                const Limbs limbs(factor);
-                const V hi = broadcast<V>(limbs.hi), lo = broadcast<V>(limbs.lo);
-                return write_row<V>(dx, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-                    return term.gentle(load<V>(y + i, part, C(0)), load<V>(grad + i, part, C(0)),
-                                       hi, lo);
-                });
-            }
-            const Wide<C> factors = broadcast<Wide<C>>(factor);
-            write_row<V>(dx, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-                const Wide<C> g = load_wide(grad + i, part, C(0));
-                return narrow(term.general(load<V>(y + i, part, C(0)), g, factors));
-            });
-        } else {
-            const Real<C> factor = total * ExpOfLog<C>::unit();
-            const bool finite = high(factor) - high(factor) == 0;
-            const Factor<double, Products::direct> product(finite ? factor : Real<C>(high(total)));
-            const ExpOfLog<C> exp;
-            const Divided<C> divided(t);
-            write_row<V>(dx, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-                const Wide<C> p = product(exp.or_zero(load<V>(y + i, part, C(0))));
-                return divided(sub(load_wide(grad + i, part, C(0)), p));
-            });
-        }
-    }
+template <> class LogSoftmaxTerm<double> {
+public:
+    ExpOfLog<double> exp;
+    Divided<double> divided;
+    INLINE explicit LogSoftmaxTerm(double t) : divided(t) {}
 };
 
-// One such op over a batch of rows; far: they come from memory.
-template <class RowOp, class C> void each_gradient(const Rows &rows) noexcept {
-    const char *x = static_cast<const char *>(rows.x);
-    const char *grad = static_cast<const char *>(rows.other);
-    char *dx = static_cast<char *>(rows.y);
-    const double *t = rows.temperature;
-    double last_t = *t;
-    typename RowOp::Term term(last_t);
-    for (std::size_t i = 0; i < rows.count; ++i) {
-        if (*t != last_t) {
-            last_t = *t;
-            term = typename RowOp::Term(last_t);
+class LogSoftmaxDoubleRows {
+    using D = Wide<double>;
+
+public:
+    INLINE LogSoftmaxDoubleRows(const LogSoftmaxTerm<double> &term, Pairs<D> sum) : term_(term) {
+        double sums[2][D::lanes], limbs[3][D::lanes];
+        store(sums[0], sum.high);
+        store(sums[1], sum.low);
+        for (int r = 0; r < D::lanes; ++r) {
+            const Product product = factor({sums[0][r], sums[1][r]});
+            limbs[0][r] = product.hi;
+            limbs[1][r] = product.lo;
+            limbs[2][r] = product.after;
         }
-        RowOp::row(reinterpret_cast<const C *>(x), reinterpret_cast<const C *>(grad),
-                   reinterpret_cast<C *>(dx), rows.length, *t, term, rows.distant);
-        x += rows.x_row_stride_bytes;
-        grad += rows.other_row_stride_bytes;
-        dx += rows.y_row_stride_bytes;
-        t += rows.temperature_stride;
+        hi_ = load<D>(limbs[0]);
+        lo_ = load<D>(limbs[1]);
+        after_ = load<D>(limbs[2]);
     }
-}
+    INLINE LogSoftmaxDoubleRows(const LogSoftmaxTerm<double> &term, DoubleDouble sum)
+        : term_(term) {
+        const Product product = factor(sum);
+        hi_ = broadcast<D>(product.hi);
+        lo_ = broadcast<D>(product.lo);
+        after_ = broadcast<D>(product.after);
+    }
+    INLINE D operator()(D log, D g) const {
+        return term_.divided(sub(g, mul(scaled(term_.exp.or_zero(log), hi_, lo_), after_)));
+    }
+
+private:
+    using Product = Factor<double, Products::direct>;
+    static INLINE Product factor(DoubleDouble sum) {
+        const DoubleDouble by = sum * ExpOfLog<double>::unit();
+        const bool finite = by.high - by.high == 0;
+        return Product(finite ? by : DoubleDouble(sum.high));
+    }
+    const LogSoftmaxTerm<double> &term_;
+    D hi_, lo_, after_;
+};
+
+struct LogSoftmaxBackward {
+    template <class C> using Term = LogSoftmaxTerm<C>;
+    using DoubleRows = LogSoftmaxDoubleRows;
+
+    template <class C, class Part>
+    static INLINE void add(WideSum<C> &sum, const C *, const C *grad, Part part, C fill) {
+        sum += load_wide(grad, part, fill);
+    }
+    static __attribute__((noinline)) void write(const float *y, const float *grad, float *dx,
+                                                std::size_t n, double t, const Term<float> &of,
+                                                double total, bool is_clear) {
+        using V = Vec<float, sum_lanes<float>>;
+        const Term<float> term = of; // in registers
+        const double factor = Term<float>::factor(total);
+        if (is_clear && is_gentle(total, t)) {
+            const Limbs limbs(factor);
+            const V hi = broadcast<V>(limbs.hi), lo = broadcast<V>(limbs.lo);
+            return write_row<V>(dx, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+                return term.gentle(load<V>(y + i, part, 0), load<V>(grad + i, part, 0), hi, lo);
+            });
+        }
+        const auto factors = broadcast<Wide<float>>(factor);
+        write_row<V>(dx, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+            const auto g = load_wide(grad + i, part, 0.0f);
+            return narrow(term.general(load<V>(y + i, part, 0), g, factors));
+        });
+    }
+};
 
 } // namespace
 } // namespace softlane::SOFTLANE_ISA

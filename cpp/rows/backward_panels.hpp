@@ -1,5 +1,5 @@
-// Gradients as rows/backward.hpp has them, of float rows that lie side by side: one in each lane,
-// with the bits of single rows.
+// Gradients as rows/backward.hpp has them, of rows that lie side by side: one in each lane, with
+// the bits of single rows.
 #pragma once
 #include "rows/backward.hpp"
 #include "rows/panel_sums.hpp"
@@ -7,19 +7,18 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-template <class Op> class BackwardPanels {
-    using V = Vec<float, sum_lanes<float>>;
-    using D = Wide<float>;
-    using W = Vec<float, panel_bytes / sizeof(float)>;
-    using Term = typename Op::Term;
-    static constexpr std::size_t lanes = sum_lanes<float>; // that a row is added up in
+template <class Op, class C> class BackwardPanels {
+    using V = Vec<C, sum_lanes<C>>;
+    using W = Vec<C, panel_bytes / sizeof(C)>;
+    using Term = typename Op::template Term<C>;
+    static constexpr std::size_t lanes = sum_lanes<C>; // that a row is added up in
 
 public:
     INLINE explicit BackwardPanels(const Rows &rows)
-        : y_{static_cast<const float *>(rows.x), rows.x_stride_bytes},
-          grad_{static_cast<const float *>(rows.other), rows.other_stride_bytes},
-          dx_{static_cast<float *>(rows.y), rows.y_stride_bytes},
-          scratch_(static_cast<float *>(rows.scratch)), n_(rows.length), count_(rows.count),
+        : y_{static_cast<const C *>(rows.x), rows.x_stride_bytes},
+          grad_{static_cast<const C *>(rows.other), rows.other_stride_bytes},
+          dx_{static_cast<C *>(rows.y), rows.y_stride_bytes},
+          scratch_(static_cast<C *>(rows.scratch)), n_(rows.length), count_(rows.count),
           t_(*rows.temperature), far_(rows.distant), term_(t_) {}
 
     INLINE void run() const {
@@ -27,33 +26,56 @@ public:
         if (far_ && scratch_)
             for (; first + W::lanes <= count_; first += W::lanes)
                 far(static_cast<std::ptrdiff_t>(first));
-        sweep<V>(first, count_, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            const auto column = static_cast<std::ptrdiff_t>(i);
-            panel(y_.right(column), grad_.right(column), dx_.right(column), part);
-        });
+        for (; first < count_; first += V::lanes) {
+            const auto column = static_cast<std::ptrdiff_t>(first);
+            const Side<const C> y = y_.right(column), grad = grad_.right(column);
+            const std::size_t left = count_ - first;
+            if (left < V::lanes)
+                panel(y, grad, dx_.right(column), Tail{left});
+            else
+                whole(y, grad, dx_.right(column));
+        }
     }
 
 private:
     // What the rows' virtual lanes add up to.
     struct Sums {
-        alignas(64) double of[lanes][V::lanes];
-        // fold() of the lanes j, j + step ...; those without an element are 0.
-        template <int j, int step> INLINE D folded(std::size_t n) const {
+        alignas(64) WideSum<C> of[lanes];
+        // total() of the lanes j, j + step ...; those without an element are 0.
+        template <int j, int step> INLINE Reals<V> folded(std::size_t n) const {
             if constexpr (step == lanes) {
-                return load<D>(of[j]);
+                if constexpr (sizeof(C) == 4)
+                    return of[j].high;
+                else
+                    return two_sums(of[j].high, of[j].low);
             } else {
-                const D sum = folded<j, 2 * step>(n);
-                return n > j + step ? add(sum, folded<j + step, 2 * step>(n)) : sum;
+                const auto sum = folded<j, 2 * step>(n);
+                return n > j + step ? added(sum, folded<j + step, 2 * step>(n)) : sum;
             }
+        }
+        template <int j, int step> INLINE Wide<C> plain(std::size_t n) const { // of `high` alone
+            if constexpr (step == lanes) {
+                return of[j].high;
+            } else {
+                const auto sum = plain<j, 2 * step>(n);
+                return n > j + step ? add(sum, plain<j + step, 2 * step>(n)) : sum;
+            }
+        }
+        INLINE Reals<V> total(std::size_t n) const {
+            const Reals<V> sum = folded<0, 1>(n);
+            if constexpr (sizeof(C) == 4)
+                return sum;
+            else // infinities leave no valid low part
+                return finite_pairs(sum, plain<0, 1>(n));
         }
     };
 
     // Rows from memory, by way of scratch: their elements may lie at the same place in each cache.
     INLINE void far(std::ptrdiff_t column) const {
-        const Side<const float> y = y_.right(column), grad = grad_.right(column);
-        const Side<float> dx = dx_.right(column);
+        const Side<const C> y = y_.right(column), grad = grad_.right(column);
+        const Side<C> dx = dx_.right(column);
         const auto bytes = static_cast<std::ptrdiff_t>(sizeof(W));
-        const Side<float> here{scratch_, bytes}, there{scratch_ + n_ * W::lanes, bytes};
+        const Side<C> here{scratch_, bytes}, there{scratch_ + n_ * W::lanes, bytes};
         for (std::size_t i = 0; i < n_; ++i) {
             ask_y_.template ask<false>(y, i);
             ask_grad_.template ask<false>(grad, i);
@@ -61,56 +83,52 @@ private:
             store(there.at(i), load<W>(grad.at(i)));
         }
         for (int k = 0; k < W::lanes; k += V::lanes)
-            panel({here.data + k, bytes}, {there.data + k, bytes}, {here.data + k, bytes}, Whole{});
+            whole({here.data + k, bytes}, {there.data + k, bytes}, {here.data + k, bytes});
         for (std::size_t i = 0; i < n_; ++i) {
             ask_dx_.template ask<true>(dx, i);
             store(dx.at(i), load<W>(here.at(i)));
         }
     }
 
+    // Of doubles, which take long, by the same code as fewer.
+    INLINE void whole(Side<const C> y, Side<const C> grad, Side<C> dx) const {
+        if constexpr (sizeof(C) == 4)
+            panel(y, grad, dx, Whole{});
+        else
+            panel(y, grad, dx, Tail{V::lanes});
+    }
+
     template <class Part>
-    __attribute__((noinline)) void panel(Side<const float> y, Side<const float> grad,
-                                         Side<float> dx, Part part) const {
-        // Lanes without a row are gentle.
+    __attribute__((noinline)) void panel(Side<const C> y, Side<const C> grad, Side<C> dx,
+                                         Part part) const {
+        // Lanes without a row are as ordinary as any.
         Sums sums;
-        V least = broadcast<V>(infinity<float>);
+        V least = broadcast<V>(infinity<C>);
         for (std::size_t j = 0; j < lanes && j < n_; ++j) {
-            D sum = broadcast<D>(0.0);
+            WideSum<C> sum;
             for (std::size_t i = j; i < n_; i += lanes) {
-                const V p = load<V>(y.at(i), part, 1);
-                sum = Term::added(sum, widen(p), load_wide<D>(grad.at(i), part, 1.0f));
-                least = min(p, least);
+                Op::add(sum, y.at(i), grad.at(i), part, C(1));
+                if constexpr (sizeof(C) == 4)
+                    least = min(load<V>(y.at(i), part, C(1)), least);
             }
-            store(sums.of[j], sum);
+            sums.of[j] = sum;
         }
-        const D sum = sums.template folded<0, 1>(n_), factor = Term::factors(sum);
-        const D zero = broadcast<D>(0.0);
-        const auto size = [&](D v) INLINE_LAMBDA { return max(v, sub(zero, v)); };
-        // is_gentle() of each row, and is_at_least()
-        const D any = broadcast<D>(is_gentle(1, t_) ? 1.0 : 0.0);
-        D gentle = choose(broadcast<D>(least_gentle_sum), size(sum), any, zero);
-        gentle = choose(size(sum), broadcast<D>(largest_gentle_sum), gentle, zero);
-        const V none = broadcast<V>(0.0f), nan = broadcast<V>(not_a_number<float>);
-        const V usual = choose(broadcast<V>(Term::least), least, narrow(gentle), none);
-        // Limbs
-        const V hi = narrow(factor);
-        const D rest = sub(factor, widen(hi)), bound = times(size(factor), Limbs::least);
-        const V lo = narrow(choose(bound, size(rest), rest, zero));
-        const bool all = reduce_max(sub(broadcast<V>(1.0f), usual)) == 0;
+        const auto function = [&] {
+            if constexpr (sizeof(C) == 4)
+                return FloatRows<Term>(term_, sums.total(n_), least, t_);
+            else
+                return typename Op::DoubleRows(term_, sums.total(n_));
+        }();
+        const V nan = broadcast<V>(not_a_number<C>);
         for (std::size_t i = 0; i < n_; ++i) {
-            const V p = load<V>(y.at(i), part, 1);
-            V v = term_.gentle(p, load<V>(grad.at(i), part, 1), hi, lo);
-            if (!all) {
-                const D g = load_wide<D>(grad.at(i), part, 1.0f);
-                v = choose(usual, none, narrow(term_.general(p, g, factor)), v);
-            }
+            const V v = function(load<V>(y.at(i), part, C(1)), load<V>(grad.at(i), part, C(1)));
             store(dx.at(i), choose(v, v, v, nan), part);
         }
     }
 
-    Side<const float> y_, grad_;
-    Side<float> dx_;
-    float *scratch_; // of two panels, or null
+    Side<const C> y_, grad_;
+    Side<C> dx_;
+    C *scratch_; // of two panels, or null
     std::size_t n_, count_;
     double t_;
     bool far_;
@@ -119,8 +137,8 @@ private:
         ask_dx_{n_, dx_.stride_bytes};
 };
 
-template <class Op> bool each_backward_panel(const Rows &rows) noexcept {
-    BackwardPanels<Op>(rows).run();
+template <class Op, class C> bool each_backward_panel(const Rows &rows) noexcept {
+    BackwardPanels<Op, C>(rows).run();
     return true;
 }
 

@@ -117,7 +117,6 @@ template <int wanted, class Function, class Lies, bool lags = false> class Compa
     using C = typename Function::Scalar;
     using V = Vec<C, sum_lanes<C>>;
     using Wide = Vec<C, row_unroll * V::lanes>;
-    static constexpr bool writes = Function::results != Results::none;
     static constexpr bool replaces = Function::results == Results::all_but_one;
 
 public:
@@ -128,7 +127,7 @@ public:
         if constexpr (!Lies::converts)
             if (beside.asked == Asked::kept)
                 results_ = kept;
-        if (!writes || !beside_.to)
+        if (!beside_.to)
             return;
         if (beside.asked == Asked::written)
             results_ = beside.to;
@@ -161,7 +160,7 @@ public:
         }
         // What is written lies behind what is read: where both are at the same place in their
         // pages, a load that follows a store at its place waits for it.
-        if (writes && i - behind() < whole_)
+        if (i - behind() < whole_)
             put(i - behind());
     }
     INLINE void run() {
@@ -178,7 +177,7 @@ public:
             });
             *beside_.range = range_of(extremes_);
         }
-        if (writes && beside_.to) {
+        if (beside_.to) {
             const std::size_t end = n_ - n_ % Wide::lanes;
             for (std::size_t i = end > behind() ? end - behind() : 0; i < whole_; i += Wide::lanes)
                 put(i);
@@ -200,7 +199,7 @@ private:
         };
         each_line([&](std::size_t k) INLINE_LAMBDA { prefetch(beside_.next + k); });
         // Of the gradients of doubles it is not worth its code.
-        constexpr bool asks_more = writes && !(replaces && sizeof(C) == 8);
+        constexpr bool asks_more = !(replaces && sizeof(C) == 8);
         if (asks_more && beside_.asked != Asked::far)
             each_line([&](std::size_t k) INLINE_LAMBDA {
                 prefetch_near(beside_.next + k);

@@ -24,7 +24,8 @@ constexpr std::size_t kept_gap = 1344; // a load near a store that is 4096 bytes
 // Of the rows that are one apart. On avx2 it brings nothing.
 constexpr std::size_t least_near_bytes = 4800, longest_near_bytes = 12800;
 
-template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexcept {
+template <class RowOp, class Lies>
+__attribute__((THREADS_JUMPS)) void each_row_at_once(const Rows &rows) noexcept {
     using C = typename Lies::C;
     using R = Row<RowOp, Lies>;
     constexpr std::size_t slots = 4; // for the rows from i - 2 to i, and masked ones to i + 2
@@ -48,7 +49,7 @@ template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexc
                                   !Lies::converts && !(RowOp::recomputes && rows.stream);
     const Asked asked = !rows.distant                              ? Asked::nothing
                         : keeps_in_results && rows.distant_results ? Asked::kept
-                        : distance == 0                            ? Asked::far
+                        : distance == 0 || !rows.y                 ? Asked::far
                         : !rows.distant_results                    ? Asked::next
                                                                    : Asked::written;
     const double *t = rows.temperature;
@@ -69,7 +70,7 @@ template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexc
     const auto masked = [&](std::size_t i) -> C * {
         if (RowOp::keeps && keeps_apart)
             return kept[RowOp::keeps ? i % slots : 0];
-        if (distance || !RowOp::writes || rows.stream)
+        if (distance || !rows.y || rows.stream)
             return static_cast<C *>(rows.scratch) + (distance ? i % slots : 0) * scratch_pitch(n);
         const auto at = static_cast<std::ptrdiff_t>(i) * rows.y_row_stride_bytes;
         return reinterpret_cast<C *>(static_cast<char *>(rows.y) + at);
@@ -94,7 +95,7 @@ template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexc
             lag = stream_lag<C>(rows.x, rows.y, rows.x_row_stride_bytes, distance, n);
     for (std::size_t i = 0; i < rows.count + distance; ++i) {
         const std::size_t done = i - distance; // of the row that is written; may not be one yet
-        const bool has_done = RowOp::writes && done < rows.count;
+        const bool has_done = rows.y && done < rows.count;
         Beside<typename R::Function, Lies> beside;
         beside.asked = asked;
         if (i < rows.count) {
@@ -156,7 +157,7 @@ template <class RowOp, class Lies> void each_row_at_once(const Rows &rows) noexc
         if (has_done) {
             const bool written = i < rows.count && row[i].beside.to;
             RowOp::write(row[done], stats[done], written);
-            if constexpr (masks && RowOp::writes)
+            if constexpr (masks)
                 if (rows.where && !stats[done].regular)
                     mask_result<C>(rows, done, row[done].y);
         }

@@ -6,8 +6,8 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-// What CrossEntropyWithGrad makes of float rows, for temperatures of 1 and losses without weights,
-// smoothing and z-loss.
+// What CrossEntropyWithGrad makes of rows, for temperatures of 1 and losses without weights,
+// smoothing and z-loss; double rows that need more than Products::normal go one by one.
 struct CrossEntropyWithGradPanel {
     static constexpr bool keeps = true, capped = true, in_parts = false;
     // The gradient of a row's label is stored after the others, where their lines should be.
@@ -15,18 +15,25 @@ struct CrossEntropyWithGradPanel {
     static constexpr int wanted = wants_min | wants_second;
     template <class C> static constexpr bool has_results = false;
     template <class C> static constexpr bool turns_short_rows = false;
+    template <class C> static constexpr bool by_rows = sizeof(C) == 8;
+    static constexpr bool any_temperature = false;
+    template <class C> static constexpr bool groups_rows = true;
     static constexpr std::size_t longest_grouped_row = longest_gradient_in_group;
     static constexpr std::size_t longest_grouped_in_stream = 512;
 
     template <class C> static INLINE bool serves(const Rows &rows) {
         return *rows.temperature == 1 && rows.labels && !rows.extra && !rows.loss->weight &&
                rows.loss->z_loss == 0 && rows.loss->smoothing == 0 &&
-               1 / rows.loss->divisor < 0x1p16;
+               rows.loss->divisor > 0x1p-16 && rows.loss->divisor < 0x1p200;
     }
     // A label at the maximum needs the sum of the others to all digits; otherwise the maximum must
     // be among the exponentials, like the label's own.
     template <class C, class Scalars> static INLINE void note(Scalars &rows, const Place<C> &at) {
         const double share = 1 / at.batch.loss->divisor;
+        const DoubleDouble over = reciprocal(
+            DoubleDouble(1) * DoubleDouble(at.batch.loss->divisor, at.batch.loss->divisor_low));
+        rows.over = over.high;
+        rows.over_low = over.low;
         constexpr int lanes = sizeof rows.label / sizeof *rows.label;
         for (int r = 0; r < lanes; ++r) { // of rows that are not there as if they were ignored
             const std::int64_t label = r < at.count ? at.label(r) : -1;
@@ -43,37 +50,19 @@ struct CrossEntropyWithGradPanel {
     }
     template <class C, class Sums, class Scalars>
     static INLINE bool finish(const Sums &sums, Scalars &rows, int k) {
-        using V = Vec<C, native_lanes<C>>;
-        using D = Doubles<V>;
-        const D total = sums.total(k);
-        store(rows.sum_high + k, total);
-        LogPanel::logarithms(rows, k);
-        double own[V::lanes]; // the label's exponential
-        for (int r = 0; r < V::lanes; ++r) {
-            const std::int64_t label = rows.label[k + r];
-            const C e = label < 0 ? C(0) : sums.exponential(k + r, label);
-            own[r] = static_cast<double>(e > CrossEntropyWithGrad::least_kept<C> ? e : C(0));
-        }
-        const D zero = broadcast<D>(0), one = broadcast<D>(1), share = load<D>(rows.share + k);
-        const D others = load<D>(rows.others + k), odds = load<D>(rows.odds + k);
-        const D inverse = reciprocals(total);
-        // the label's probability lacks this of 1
-        const D rest = choose(others, zero, mul(sub(total, load<D>(own)), inverse),
-                              mul(odds, reciprocals(add(one, odds))));
-        const D of_others =
-            mul(rest, reciprocals(sub(total, to_doubles(load<V>(rows.top_exponential + k)))));
-        const D factor =
-            choose(share, zero, zero, mul(choose(others, zero, inverse, of_others), share));
-        store(rows.factor + k, factor);
-        store(rows.gradient + k, mul(sub(zero, rest), share));
-        store_limbs(factor, rows.hi + k, rows.lo + k);
-        // Products::normal, as for a single row, or of no account
-        const D span = to_doubles(sub(load<V>(rows.max + k), load<V>(rows.min + k)));
-        const D shallow = choose(span, broadcast<D>(shallow_span<C>(1, sums.n)), one, zero);
-        const D normal =
-            choose(share, zero, one, choose(broadcast<D>(0x1p-100), factor, shallow, zero));
-        store(rows.normal + k, from_doubles<V>(normal));
-        return !any_nan(total) && reduce_max(sub(one, normal)) == 0;
+        if constexpr (sizeof(C) == 8)
+            return finish_doubles(sums, rows, k);
+        else
+            return finish_floats(sums, rows, k);
+    }
+    // Before their exponentials: whether rows that go by_rows() have a chance to be usual.
+    template <class Scalars> static INLINE bool may_be_usual(const Scalars &rows) {
+        constexpr int lanes = sizeof rows.label / sizeof *rows.label;
+        bool may_be = rows.shallow;
+        for (int r = 0; r < lanes; ++r)
+            may_be = may_be && rows.label[r] >= 0 && rows.second[r] > -infinity<double> &&
+                     rows.max[r] - rows.top[r] <= 400;
+        return may_be;
     }
     // What a single row has as Products::normal keeps its limbs.
     template <class C, class Scalars> static INLINE void lift(Scalars &rows, int k) {
@@ -115,15 +104,87 @@ struct CrossEntropyWithGradPanel {
             } else if (is_irregular(rows, r)) {
                 result = not_a_number<double>;
             } else {
-                result = label_loss(
-                    1, static_cast<double>(rows.max[r]) - static_cast<double>(rows.target[r]),
-                    rows.excess[r]);
+                store_label_loss<C>(&result, 1,
+                                    distance<C>(static_cast<double>(rows.max[r]),
+                                                static_cast<double>(rows.target[r])),
+                                    excess_of<C>(rows, r));
                 store_one(at.y(r, label), rows.gradient[r], 0);
             }
         }
     }
 
 private:
+    template <class Sums, class Scalars>
+    static INLINE bool finish_floats(const Sums &sums, Scalars &rows, int k) {
+        using V = Vec<float, native_lanes<float>>;
+        using D = Doubles<V>;
+        const D total = sums.total(k);
+        store(rows.sum_high + k, total);
+        LogPanel::logarithms(rows, k);
+        double own[V::lanes];
+        own_exponentials<float>(sums, rows, k, own);
+        const D zero = broadcast<D>(0), one = broadcast<D>(1), share = load<D>(rows.share + k);
+        const D others = load<D>(rows.others + k), odds = load<D>(rows.odds + k);
+        const D inverse = reciprocals(total);
+        // the label's probability lacks this of 1
+        const D rest = choose(others, zero, mul(sub(total, load<D>(own)), inverse),
+                              mul(odds, reciprocals(add(one, odds))));
+        const D of_others =
+            mul(rest, reciprocals(sub(total, to_doubles(load<V>(rows.top_exponential + k)))));
+        const D factor =
+            choose(share, zero, zero, mul(choose(others, zero, inverse, of_others), share));
+        store(rows.factor + k, factor);
+        store(rows.gradient + k, mul(sub(zero, rest), share));
+        store_limbs(factor, rows.hi + k, rows.lo + k);
+        // Products::normal, as for a single row, or of no account
+        const D span = to_doubles(sub(load<V>(rows.max + k), load<V>(rows.min + k)));
+        const D shallow = choose(span, broadcast<D>(shallow_span<float>(1, sums.n)), one, zero);
+        const D normal =
+            choose(share, zero, one, choose(broadcast<D>(0x1p-100), factor, shallow, zero));
+        store(rows.normal + k, from_doubles<V>(normal));
+        return !any_nan(total) && reduce_max(sub(one, normal)) == 0;
+    }
+    // Rows that Products::normal writes, none of them ignored, or false.
+    template <class Sums, class Scalars>
+    static INLINE bool finish_doubles(const Sums &sums, Scalars &rows, int k) {
+        using D = Vec<double, native_lanes<double>>;
+        const Pairs<D> total = sums.total(k);
+        store_sums(total, rows, k);
+        if (!LogPanel::are_plain(rows, k))
+            return false;
+        LogPanel::plain_logarithms(rows, k);
+        double own[D::lanes];
+        own_exponentials<double>(sums, rows, k, own);
+        const D zero = broadcast<D>(0), one = broadcast<D>(1), others = load<D>(rows.others + k);
+        const Pairs<D> odds{load<D>(rows.odds + k), load<D>(rows.odds_low + k)};
+        const Pairs<D> over{broadcast<D>(rows.over), broadcast<D>(rows.over_low)};
+        const Pairs<D> inverse = reciprocals(total);
+        const Pairs<D> rest = chosen(
+            others, zero, products(added(total, negative(Pairs<D>{load<D>(own), zero})), inverse),
+            products(odds, reciprocals(added(Pairs<D>{one, zero}, odds))));
+        const Pairs<D> top{load<D>(rows.top_exponential + k), zero};
+        const Pairs<D> of_others = products(rest, reciprocals(added(total, negative(top))));
+        const Pairs<D> factor = products(renormed(chosen(others, zero, inverse, of_others)), over);
+        const Pairs<D> gradient =
+            products(added(Pairs<D>{zero, zero}, negative(renormed(rest))), over);
+        store(rows.gradient + k, gradient.high);
+        store_limbs(factor, rows.hi + k, rows.lo + k);
+        const D span = sub(load<D>(rows.max + k), load<D>(rows.min + k)),
+                share = load<D>(rows.share + k);
+        const D shallow = choose(span, broadcast<D>(shallow_span<double>(1, sums.n)), one, zero);
+        const D normal =
+            choose(share, zero, zero, choose(broadcast<D>(0x1p-900), factor.high, shallow, zero));
+        return reduce_max(sub(one, normal)) == 0;
+    }
+    template <class C, class Sums, class Scalars>
+    static INLINE void own_exponentials(const Sums &sums, const Scalars &rows, int k, double *own) {
+        for (int r = 0; r < native_lanes<C>; ++r) { // the label's
+            const std::int64_t label = rows.label[k + r];
+            const C e = label < 0 ? C(0) : sums.exponential(k + r, label);
+            own[r] = static_cast<double>(e > CrossEntropyWithGrad::least_kept<C> ? e : C(0));
+        }
+    }
+
     template <class V, class Softmax> struct Unusual {
         Softmax softmax;
         INLINE V operator()(V e) const { return softmax(CrossEntropyWithGrad::without_least(e)); }

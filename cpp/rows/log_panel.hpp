@@ -6,12 +6,45 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-// For temperatures of 1. Without a y, what there is one of for each row is its result: float rows'.
+// Excess::lift of row r; 0 of float rows.
+template <class Scalars> INLINE int lift_of(const Scalars &rows, int r) {
+    const double gap = static_cast<double>(rows.max[r]) - static_cast<double>(rows.top[r]);
+    return sizeof rows.max[r] == 8 && gap > 400 && gap <= 800 ? 800 : 0;
+}
+template <class C, class Scalars> INLINE Excess<C> excess_of(const Scalars &rows, int r) {
+    Excess<C> excess;
+    excess.lift = lift_of(rows, r);
+    if constexpr (sizeof(C) == 4)
+        excess.log = rows.excess[r];
+    else
+        excess.log = {rows.excess[r], rows.excess_low[r]};
+    return excess;
+}
+
+// quotient() by a temperature of 1
+template <class C> INLINE Real<C> distance(double max, double x) {
+    if constexpr (sizeof(C) == 4) {
+        return max - x;
+    } else {
+        const DoubleDouble d = two_sum(max, -x);
+        if (magnitude(d.high) > 0x1p-900 && magnitude(d.high) < 0x1p900)
+            return d;
+        Careful<double> by;
+        by.temperature = 1;
+        return quotient(max, x, by);
+    }
+}
+
+// For temperatures of 1. Without a y, what there is one of for each row is its result.
 struct LogPanel {
+    using D = Vec<double, native_lanes<double>>;
     static constexpr bool keeps = false, capped = true, in_parts = false, streams = true;
     static constexpr int wanted = wants_second;
-    template <class C> static constexpr bool has_results = sizeof(C) == 4;
+    template <class C> static constexpr bool has_results = true;
     template <class C> static constexpr bool turns_short_rows = true;
+    template <class C> static constexpr bool by_rows = false;
+    static constexpr bool any_temperature = false;
+    template <class C> static constexpr bool groups_rows = true;
     static constexpr std::size_t least_turned_rows = 6;
     static constexpr std::size_t longest_grouped_row = longest_in_group;
     static constexpr std::size_t longest_grouped_in_stream = 512;
@@ -53,9 +86,11 @@ struct LogPanel {
     // those of the maximum alone.
     template <class C, class Scalars>
     static INLINE void complete(const Scalars &rows, int k, const Place<C> &at, bool usual) {
-        if constexpr (has_results<C>)
-            if (!at.y_data)
-                return results(rows, k, at);
+        if (!at.y_data) {
+            if (!usual || !results_in_lanes(rows, k, at))
+                results(rows, k, at);
+            return;
+        }
         for (int r = 0; !usual && r < at.count; ++r) {
             const double log = rows.excess[k + r];
             if (log == 0 || !is_tiny(rows, k + r) || is_irregular(rows, k + r))
@@ -64,7 +99,7 @@ struct LogPanel {
             const auto last = static_cast<std::ptrdiff_t>(at.batch.length) - 1;
             while (i < last && load_one(at.y(r, i)) != 0)
                 ++i;
-            store_one(at.y(r, i), -log, is_lifted(rows, k + r) ? lifted_bits : 0);
+            store_one(at.y(r, i), -log, lift_of(rows, k + r));
         }
     }
 
@@ -74,6 +109,38 @@ struct LogPanel {
         return logarithms({rows.max + k, rows.second + k, rows.top + k, rows.origin + k,
                            rows.shift + k, rows.top_exponential + k, rows.sum_high + k,
                            rows.odds + k, rows.excess + k, rows.log + k});
+    }
+
+    // Whether plain_logarithms(), the excess() of double rows in lanes, serves all of a register.
+    template <class Scalars> static INLINE bool are_plain(const Scalars &rows, int k) {
+        bool plain = true;
+        for (int r = k; r < k + D::lanes; ++r)
+            plain = plain && rows.second[r] > -infinity<double> && !is_irregular(rows, r) &&
+                    rows.max[r] - rows.top[r] <= 400 && magnitude(rows.max[r]) < 0x1p1000 &&
+                    magnitude(rows.origin[r]) < 0x1p1000;
+        return plain;
+    }
+    template <class Scalars>
+    static __attribute__((noinline)) void plain_logarithms(Scalars &rows, int k) {
+        constexpr DoubleDouble scale{ExpConstants<double>::scale, ExpConstants<double>::scale_low};
+        constexpr DoubleDouble inverse = reciprocal(scale);
+        const double unit = power_of_two(-ExpKernel<double>::bias);
+        const D zero = broadcast<D>(0);
+        const Pairs<D> z = two_sums(load<D>(rows.max + k), sub(zero, load<D>(rows.origin + k)));
+        const Pairs<D> e = exp_of_minus_pairs(z, rows.shift + k);
+        const Pairs<D> others =
+            added(Pairs<D>{load<D>(rows.sum_high + k), load<D>(rows.sum_low + k)},
+                  Pairs<D>{sub(zero, load<D>(rows.top_exponential + k)), zero});
+        const Pairs<D> scaled =
+            products(Pairs<D>{times(others.high, unit), times(others.low, unit)},
+                     Pairs<D>{broadcast<D>(inverse.high), broadcast<D>(inverse.low)});
+        const Pairs<D> w = products(scaled, e), u = two_sums(broadcast<D>(1), w.high);
+        const Pairs<D> log = log_of_pairs({u.high, add(u.low, w.low)});
+        store(rows.odds + k, w.high);
+        store(rows.odds_low + k, w.low);
+        store(rows.excess + k, log.high);
+        store(rows.excess_low + k, log.low);
+        store(rows.log + k, log.high);
     }
 
 private:
@@ -124,60 +191,99 @@ private:
                           broadcast<V>(not_a_number<C>));
         }
     };
-    static constexpr int lifted_bits = 800;
-    template <class Scalars> static INLINE bool is_lifted(const Scalars &rows, int r) {
-        return sizeof rows.max[r] == 8 &&
-               static_cast<double>(rows.max[r]) - static_cast<double>(rows.top[r]) > 400;
-    }
     template <class Scalars> static INLINE bool is_tiny(const Scalars &rows, int r) {
-        return is_lifted(rows, r) ||
+        return lift_of(rows, r) != 0 ||
                rows.excess[r] < (sizeof rows.max[r] == 4 ? 0x1p-100 : 0x1p-900);
     }
 
+    // results() of rows that are usual, in lanes, if their places follow each other, none is
+    // ignored or has a weight, no largest element is subnormal and no label's is far from it; or
+    // false.
+    template <class C, class Scalars>
+    static __attribute__((noinline)) bool results_in_lanes(const Scalars &rows, int k,
+                                                           const Place<C> &at) {
+        using V = Vec<C, native_lanes<C>>;
+        using W = Doubles<V>;
+        const Rows &batch = at.batch;
+        if (batch.row_stride != 1 || batch.extra || (batch.labels && batch.loss->weight))
+            return false;
+        const W zero = broadcast<W>(0), nan = broadcast<W>(not_a_number<double>);
+        for (int begin = 0; begin < at.count; begin += V::lanes) {
+            const int lane = k + begin, left = at.count - begin;
+            const int count = left < V::lanes ? left : V::lanes;
+            const W max = to_doubles(load<V>(rows.max + lane)), log = load<W>(rows.excess + lane);
+            alignas(64) double element[V::lanes], result[V::lanes]; // the largest, or the label's
+            store(element, max);
+            for (int r = count; r < V::lanes; ++r)
+                element[r] = 1;
+            for (int r = 0; batch.labels && r < count; ++r) {
+                const std::int64_t label = at.label(begin + r);
+                if (label < 0)
+                    return false;
+                element[r] = load_one(at.x(begin + r, label));
+            }
+            const W x = load<W>(element);
+            const auto from = batch.labels ? two_sums(max, sub(zero, x)) : Pairs<W>{x, zero};
+            const W size = SOFTLANE_ISA::max(from.high, sub(zero, from.high));
+            const bool serves =
+                batch.labels ? !any_nan(choose(size, broadcast<W>(0x1p899), zero, nan))
+                             : !any_nan(choose(broadcast<W>(sizeof(C) == 4 ? 0x1p-126 : 0x1p-1022),
+                                               size, zero, nan));
+            if (!serves)
+                return false;
+            if constexpr (sizeof(C) == 4)
+                store(result, add(from.high, log));
+            else
+                store(result, added(from, Pairs<W>{log, load<W>(rows.excess_low + lane)}).high);
+            __builtin_memcpy(batch.results + at.first + begin, result,
+                             static_cast<std::size_t>(count) * sizeof *result);
+        }
+        return true;
+    }
     template <class C, class Scalars>
     static __attribute__((noinline)) void results(const Scalars &rows, int k, const Place<C> &at) {
         for (int r = 0; r < at.count; ++r) {
             const std::ptrdiff_t index = at.index(r);
+            double &result = at.batch.results[index];
             if (at.batch.labels) {
-                at.batch.results[index] = loss(rows, k + r, at, r, at.batch.labels[index]);
+                store_loss(&result, rows, k + r, at, r, at.batch.labels[index]);
                 continue;
             }
-            const double log = log_sum(rows, k + r, at, r);
-            at.batch.results[index] = log;
+            store_log_sum(&result, rows, k + r, at, r);
             if (at.batch.extra)
-                at.batch.extra[index] = sign_of_log_sum(log);
+                at.batch.extra[index] = sign_of_log_sum(result);
         }
     }
     template <class C, class Scalars>
-    static INLINE double loss(const Scalars &rows, int lane, const Place<C> &at, int r,
-                              std::int64_t label) {
+    static INLINE void store_loss(double *result, const Scalars &rows, int lane, const Place<C> &at,
+                                  int r, std::int64_t label) {
         if (label < 0)
-            return 0;
-        if (is_irregular(rows, lane))
-            return not_a_number<double>;
-        return label_loss(at.batch.loss->weight ? at.batch.loss->weight[label] : 1,
-                          static_cast<double>(rows.max[lane]) - load_one(at.x(r, label)),
-                          rows.excess[lane]);
+            *result = 0;
+        else if (is_irregular(rows, lane))
+            *result = not_a_number<double>;
+        else
+            store_label_loss<C>(
+                result, at.batch.loss->weight ? at.batch.loss->weight[label] : 1,
+                distance<C>(static_cast<double>(rows.max[lane]), load_one(at.x(r, label))),
+                excess_of<C>(rows, lane));
     }
-    // store_log_sum_exp()'s, of a row whose logarithm is not lifted.
     template <class C, class Scalars>
-    static INLINE double log_sum(const Scalars &rows, int lane, const Place<C> &at, int r) {
+    static INLINE void store_log_sum(double *result, const Scalars &rows, int lane,
+                                     const Place<C> &at, int r) {
         const C *x = at.x(r, 0);
-        if (is_irregular(rows, lane))
-            return irregular_log(x, at.batch.length, rows.max[lane], at.x_element_bytes);
-        const double max = row_max(rows.max[lane], x, at.batch.length, at.x_element_bytes);
-        return rows.excess[lane] == 0 ? max : max + rows.excess[lane];
+        const std::size_t n = at.batch.length;
+        if (is_irregular(rows, lane)) {
+            *result = irregular_log(x, n, rows.max[lane], at.x_element_bytes);
+            return;
+        }
+        const Excess<C> excess = excess_of<C>(rows, lane);
+        const double max = row_max(rows.max[lane], x, n, at.x_element_bytes);
+        const double log = high(excess.log) == 0 ? max : high(log_sum_exp<C>(Real<C>(max), excess));
+        store_log_sum_exp(result, log, rows.max[lane], excess);
     }
 
-    using D = Vec<double, native_lanes<double>>;
-    // a * b, in the operations of DoubleDouble, whose products are exact like these.
-    static INLINE Pairs<D> product(Pairs<D> a, Pairs<D> b) {
-        const D p = mul(a.high, b.high), rest = product_rest(a.high, b.high);
-        const D low = add(rest, add(mul(a.high, b.low), mul(a.low, b.high))), high = add(p, low);
-        return {high, sub(low, sub(high, p))};
-    }
-    // The high limb of log_of<double>(u), for u.high >= 1.
-    static INLINE D log_of_pairs(Pairs<D> u) {
+    // log_of<double>(u), for u.high >= 1.
+    static INLINE Pairs<D> log_of_pairs(Pairs<D> u) {
         double upper[D::lanes], scale[D::lanes], k[D::lanes], c[D::lanes], log[2][D::lanes];
         store(upper, u.high);
         for (int r = 0; r < D::lanes; ++r) {
@@ -197,7 +303,8 @@ private:
         const auto sum = two_sums(add(times(exponents, ln_2_parts[0]), load<D>(log[0])), r.high);
         const D smaller = add(times(exponents, ln_2_parts[1]), load<D>(log[1]));
         const D tail = add(add(series(r.high), smaller), sub(r.low, mul(r.high, r.low)));
-        return add(sum.high, add(sum.low, tail));
+        const D low = add(sum.low, tail), all = add(sum.high, low);
+        return {all, sub(low, sub(all, sum.high))};
     }
     static INLINE D series(D r) { // log_series<10>
         constexpr int terms = 10;
@@ -234,31 +341,11 @@ private:
     // none of them far below the maximum; of others one by one.
     template <class Scalars>
     static __attribute__((noinline)) bool logarithms_of_doubles(Scalars &rows, int k) {
-        bool any = false, plain = true;
-        for (int r = k; r < k + D::lanes; ++r)
-            plain = plain && rows.second[r] > -infinity<double> && !is_irregular(rows, r) &&
-                    rows.max[r] - rows.top[r] <= 400 && magnitude(rows.max[r]) < 0x1p1000 &&
-                    magnitude(rows.origin[r]) < 0x1p1000;
-        if (plain) {
-            constexpr DoubleDouble scale{ExpConstants<double>::scale,
-                                         ExpConstants<double>::scale_low};
-            constexpr DoubleDouble inverse = reciprocal(scale);
-            const double unit = power_of_two(-ExpKernel<double>::bias);
-            const D zero = broadcast<D>(0);
-            const Pairs<D> z = two_sums(load<D>(rows.max + k), sub(zero, load<D>(rows.origin + k)));
-            const Pairs<D> e = exp_of_minus_pairs(z, rows.shift + k);
-            const Pairs<D> others =
-                added(Pairs<D>{load<D>(rows.sum_high + k), load<D>(rows.sum_low + k)},
-                      Pairs<D>{sub(zero, load<D>(rows.top_exponential + k)), zero});
-            const Pairs<D> scaled =
-                product({times(others.high, unit), times(others.low, unit)},
-                        {broadcast<D>(inverse.high), broadcast<D>(inverse.low)});
-            const Pairs<D> w = product(scaled, e), u = two_sums(broadcast<D>(1), w.high);
-            const D log = log_of_pairs({u.high, add(u.low, w.low)});
-            store(rows.excess + k, log);
-            store(rows.log + k, log);
+        if (are_plain(rows, k)) {
+            plain_logarithms(rows, k);
             return false;
         }
+        bool any = false;
         for (int r = k; r < k + native_lanes<double>; ++r) {
             Stats<double> stats;
             stats.shift = rows.shift[r];
@@ -266,11 +353,13 @@ private:
             stats.top = rows.top[r];
             stats.top_exponential = rows.top_exponential[r];
             stats.careful.origin = rows.origin[r];
-            rows.log[r] = rows.excess[r] = 0;
+            rows.log[r] = rows.excess[r] = rows.excess_low[r] = 0;
             if (is_irregular(rows, r))
                 continue;
             const Range<double> range{rows.max[r], rows.second[r], 0};
-            rows.excess[r] = high(excess(range, stats).log);
+            const DoubleDouble log = excess(range, stats).log;
+            rows.excess[r] = log.high;
+            rows.excess_low[r] = log.low;
             if (is_tiny(rows, r))
                 any |= rows.excess[r] != 0;
             else

@@ -5,7 +5,7 @@
 // as in rows/losses.hpp, v of a hard label being w_t (1 - s) at the label and s/C w_c everywhere.
 // The gradient of the label's class is minus the sum of the other probabilities.
 #pragma once
-#include "rows/losses.hpp"
+#include "rows/log_rows.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
@@ -26,8 +26,7 @@ template <class C> struct GradientStats : Stats<C> {
 
 struct CrossEntropyWithGrad {
     static constexpr int wanted = wants_min | wants_second;
-    static constexpr bool writes = true, keeps = true, recomputes = false, masks = false,
-                          in_parts = false;
+    static constexpr bool keeps = true, recomputes = false, masks = false, in_parts = false;
     template <class C> struct Function : Factor<C, Products::normal> {
         static constexpr Results results = Results::all_but_one; // the label's
         INLINE Function() {}
@@ -53,7 +52,7 @@ struct CrossEntropyWithGrad {
         stats.confident = loss.spread && !stats.others && !alone &&
                           high(loss.distance(row, static_cast<double>(row.range.second))) > 3;
         if (stats.confident) {
-            Row<LogResults, Plainly<C>> apart{};
+            Row<LogRows, Plainly<C>> apart{};
             apart.x = row.x;
             apart.n = row.n;
             apart.scaling = row.scaling;
@@ -150,7 +149,8 @@ private:
                    : Products::lowered;
     }
     template <class R>
-    static INLINE void differentiate(const R &row, GradientStats<typename R::C> &stats) {
+    static __attribute__((noinline)) void differentiate(const R &row,
+                                                        GradientStats<typename R::C> &stats) {
         using C = typename R::C;
         const LossOptions &options = *row.rows->loss;
         const Loss<C> &loss = stats.loss;

@@ -88,13 +88,17 @@ __attribute__((noinline)) Scored<C> scored(const C *x, const C *probabilities,
     return {weight.total(), distance.total(), reduce_max(largest)};
 }
 
-// The loss of a hard label alone, of a float row: what Loss makes of it.
-INLINE double label_loss(double weight, double distance, double log) {
-    const double loss = weight != 0 ? weight * (distance + log) : 0;
-    if (loss - loss == 0)
-        return loss;
-    const double plain = weight * distance;
-    return plain != plain ? not_a_number<double> : plain;
+// The loss of a hard label alone, for `distance` from the largest element: what Loss makes of it.
+template <class C>
+INLINE void store_label_loss(double *result, double weight, Real<C> distance,
+                             const Excess<C> &excess) {
+    const Real<C> log = excess.lift ? Real<C>(0.0) : excess.log;
+    const Real<C> sum = distance + log;
+    const double near = weight == 1 ? high(sum) : weight == 0 ? 0 : high(Real<C>(weight) * sum);
+    const double plain = near - near == 0 ? near : weight * high(distance);
+    *result = plain == plain ? plain : not_a_number<double>;
+    if (excess.lift && plain == 0)
+        store_one(result, weight * high(excess.log), excess.lift);
 }
 
 template <class R> INLINE bool is_ignored(const R &row) {
@@ -113,7 +117,7 @@ template <class C> struct Loss {
     double of_sums = 1; // what is left of T to divide sums.distance by
 
     INLINE Loss() {}
-    template <class R> INLINE explicit Loss(const R &row) {
+    template <class R> __attribute__((noinline)) explicit Loss(const R &row) {
         const LossOptions &options = *row.rows->loss;
         by.temperature = row.scaling.temperature;
         if (options.z_loss != 0 || row.extra())
@@ -141,7 +145,8 @@ template <class C> struct Loss {
     template <class R> INLINE Real<C> log_sum(const R &row, const Excess<C> &excess) const {
         return log_sum_exp(row, excess, max);
     }
-    template <class R> INLINE void store(const R &row, const Excess<C> &excess) const {
+    template <class R>
+    __attribute__((noinline)) void store(const R &row, const Excess<C> &excess) const {
         const Real<C> log = excess.lift ? Real<C>(0.0) : excess.log;
         Real<C> loss = 0.0;
         if (high(weight) != 0)
@@ -178,41 +183,6 @@ private:
             loss += high(sums.distance) / of_sums;
         return loss;
     }
-};
-
-// Ops that write no row, but one number for each: cross_entropy, whose rows have LossOptions, and
-// logsumexp.
-struct LogResults {
-    static constexpr int wanted = wants_second;
-    static constexpr bool writes = false, keeps = false, recomputes = false, masks = true,
-                          in_parts = false;
-    template <class C> struct Function {
-        using Scalar = C;
-        static constexpr Results results = Results::none;
-        template <class V> INLINE V operator()(V v) const { return v; }
-    };
-    template <class C> using Stats = LogStats<C>;
-
-    template <class R> static INLINE void reduction(const R &row, LogStats<typename R::C> &stats) {
-        if (is_ignored(row))
-            row.pass();
-        else
-            log_reduce(row, stats);
-    }
-    template <class R> static INLINE void settle(const R &row, LogStats<typename R::C> &stats) {
-        using C = typename R::C;
-        if (is_ignored(row))
-            return Loss<C>::store(row, 0);
-        log_settle(row, stats);
-        if (!row.rows->loss)
-            return store_log_sum_exp(row, stats);
-        if (stats.regular)
-            Loss<C>(row).store(row, stats.excess);
-        else
-            Loss<C>::store(row, not_a_number<double>);
-    }
-    template <class R, class S, class B> static INLINE void plan(const R &, const S &, B &) {}
-    template <class R, class S> static INLINE void write(const R &, const S &, bool) {}
 };
 
 } // namespace

@@ -1,6 +1,4 @@
-// The operations: reduction() says what is kept of a row while its exponentials pass, settle() what
-// follows from them, write() what becomes of the row. Here those of a row's logarithm;
-// rows/softmax.hpp, rows/losses.hpp, rows/backward.hpp.
+// What all operations have that take the logarithm of a row's sum.
 #pragma once
 #include "rows/softmax.hpp"
 
@@ -47,64 +45,6 @@ template <class C, bool divided> struct LogOf {
         const V d = mul_add(x, broadcast<V>(before), broadcast<V>(-max));
         // What is flushed to -0 becomes +0: minus_log is never -0.
         return add(mul(mul(d, broadcast<V>(middle)), broadcast<V>(after)), broadcast<V>(minus_log));
-    }
-};
-
-// y = (x - max) / T - log(sum exp((x - max) / T)): two terms of one sign, so that no digit is lost;
-// the second is exact beyond C's digits. Rows as in Softmax.
-struct LogSoftmax {
-    static constexpr int wanted = wants_second;
-    static constexpr bool writes = true, keeps = false, recomputes = false, masks = true,
-                          in_parts = false;
-    template <class C> using Function = LogOf<C, false>;
-
-    template <class C> using Stats = LogStats<C>;
-
-    template <class R> static INLINE void reduction(const R &row, LogStats<typename R::C> &stats) {
-        log_reduce(row, stats);
-    }
-    template <class R> static INLINE void settle(const R &row, LogStats<typename R::C> &stats) {
-        log_settle(row, stats);
-    }
-    template <class R>
-    static INLINE void plan(const R &row, const LogStats<typename R::C> &stats,
-                            Beside<typename R::Function, typename R::Lies> &beside) {
-        using C = typename R::C;
-        if (!stats.regular || is_tiny(stats.excess) || row.scaling.temperature != 1)
-            return;
-        beside.from = row.x;
-        beside.to = row.y;
-        beside.function = {1, row.range.max, static_cast<C>(high(stats.excess.log))};
-    }
-    template <class R>
-    static INLINE void write(const R &row, const LogStats<typename R::C> &stats, bool written) {
-        using C = typename R::C;
-        if (written)
-            return;
-        if (!stats.regular)
-            return fill(row.y, row.n, not_a_number<C>);
-        const Excess<C> &excess = stats.excess;
-        const bool tiny = is_tiny(excess);
-        const C log = tiny ? C(0) : static_cast<C>(high(excess.log));
-        const double t = row.scaling.temperature;
-        if (t == 1)
-            rewrite(row.x, row.y, row.n, LogOf<C, false>(t, row.range.max, log));
-        else
-            rewrite(row.x, row.y, row.n, LogOf<C, true>(t, row.range.max, log));
-        if (tiny && high(excess.log) != 0)
-            store_one(row.y + position_of_zero(row.y, row.n), -high(excess.log), excess.lift);
-    }
-
-private:
-    // One that is subnormal, or nearly so, matters for the maximum alone.
-    template <class C> static bool is_tiny(const Excess<C> &excess) {
-        return excess.lift != 0 || high(excess.log) < (sizeof(C) == 4 ? 0x1p-100 : 0x1p-900);
-    }
-    template <class C> static std::size_t position_of_zero(const C *y, std::size_t n) {
-        std::size_t i = 0;
-        while (i + 1 < n && load_one(y + i) != 0)
-            ++i;
-        return i;
     }
 };
 
@@ -163,19 +103,29 @@ INLINE double sign_of_log_sum(double log) { // or NaN
     return log != log ? log : log > -infinity<double> ? 1 : 0;
 }
 
-// log(sum exp(x / T)); max is row_max() of the row, taken before anything is written over x.
+// log(sum exp(x / T)), from the share of the largest element, x / T.
+template <class C> INLINE Real<C> log_sum_exp(Real<C> whole, const Excess<C> &excess) {
+    if (!(magnitude(high(whole)) < infinity<double>))
+        return whole;
+    return whole + excess.log * Real<C>(power_of_two(-excess.lift));
+}
+// The same; max is row_max() of the row, taken before anything is written over x.
 template <class R>
 INLINE Real<typename R::C> log_sum_exp(const R &row, const Excess<typename R::C> &excess,
                                        double max) {
     using C = typename R::C;
     Careful<C> by;
     by.temperature = row.scaling.temperature;
-    const Real<C> whole = by.temperature == 1 ? Real<C>(max) : quotient(max, 0, by);
-    if (!(magnitude(high(whole)) < infinity<double>))
-        return whole;
-    return whole + excess.log * Real<C>(power_of_two(-excess.lift));
+    return log_sum_exp<C>(by.temperature == 1 ? Real<C>(max) : quotient(max, 0, by), excess);
 }
-// The same as a result; with factors: rows/weighted.hpp.
+// As a result, where `log` is what log_sum_exp() has.
+template <class C>
+INLINE void store_log_sum_exp(double *result, double log, C max, const Excess<C> &excess) {
+    *result = log;
+    if (excess.lift && max == 0)
+        store_one(result, high(excess.log), excess.lift);
+}
+// With factors: rows/weighted.hpp.
 template <class R>
 INLINE void store_log_sum_exp(const R &row, const LogStats<typename R::C> &stats) {
     const bool sure = stats.regular && high(stats.excess.log) == 0; // nothing is added
@@ -183,9 +133,7 @@ INLINE void store_log_sum_exp(const R &row, const LogStats<typename R::C> &stats
     const double log = sure            ? max
                        : stats.regular ? high(log_sum_exp(row, stats.excess, max))
                                        : irregular_log(row.x, row.n, row.range.max);
-    *row.result() = log;
-    if (stats.excess.lift && row.range.max == 0)
-        store_one(row.result(), high(stats.excess.log), stats.excess.lift);
+    store_log_sum_exp(row.result(), log, row.range.max, stats.excess);
     if (double *extra = row.extra())
         *extra = sign_of_log_sum(log);
 }

@@ -16,7 +16,9 @@ template <class C, int lanes> struct PanelScalars {
     alignas(64) C hi[lanes], lo[lanes]; // softmax: of the factor
     alignas(64) C log[lanes];           // log_softmax: what is subtracted
     alignas(64) double sum_high[lanes], sum_low[lanes];
-    alignas(64) double odds[lanes], excess[lanes]; // as in Excess; the latter is its logarithm
+    alignas(64) double odds[lanes], excess[lanes]; // as in Excess; the latter is its logarithm,
+    // of double rows in two limbs
+    alignas(64) double odds_low[sizeof(C) == 8 ? lanes : 1], excess_low[sizeof(C) == 8 ? lanes : 1];
     // of a loss with its gradient:
     std::int64_t label[lanes];
     C target[lanes];                  // x of the label
@@ -26,6 +28,7 @@ template <class C, int lanes> struct PanelScalars {
     alignas(64) double factor[lanes]; // of the exponentials
     alignas(64) C normal[lanes];      // 1 where Products::normal writes a single row, or 0
     alignas(64) C irregular[lanes];   // 0, or 1 where the edge rules of the op decide
+    double over, over_low;            // 1 / divisor of all rows
     bool shallow;                     // as shallow_span() has it, all rows are
 };
 template <class Scalars> INLINE bool is_irregular(const Scalars &rows, int r) {
@@ -49,7 +52,8 @@ INLINE void note_range(const Extremes<wanted, V> &extremes, Scalars &rows, int k
         store(rows.min + k, extremes.min);
     store(rows.top + k, top);
 }
-// What follows for all rows; returns no less than abs() of any maximum and top.
+// What follows for all rows; returns no less than abs() of any maximum and top, but for infinities,
+// whose exponentials are NaN whatever the reduction.
 template <int wanted, class P> INLINE double settle_ranges(const P &panel, ScalarsOf<P> &rows) {
     using C = typename P::C;
     using V = typename P::V;
@@ -59,7 +63,8 @@ template <int wanted, class P> INLINE double settle_ranges(const P &panel, Scala
             static_cast<double>(reduce_max(max(sub(largest, load<V>(rows.min)), zero)));
         rows.shallow = span <= shallow_span<C>(panel.scaling.temperature, panel.n);
     }
-    return static_cast<double>(reduce_max(max(largest, sub(zero, load<V>(rows.top)))));
+    const V size = max(largest, sub(zero, load<V>(rows.top)));
+    return static_cast<double>(reduce_max(choose(size, broadcast<V>(greatest<C>), size, zero)));
 }
 template <int wanted, class P> INLINE double ranges(const P &panel, ScalarsOf<P> &rows) {
     using V = typename P::V;

@@ -1,8 +1,8 @@
-// What panels (rows/panel.hpp) are made of: where an element of all rows lies, pairs of doubles in
-// the lanes of vectors, and the rows' sums.
+// What panels (rows/panel.hpp) are made of: where an element of all rows lies, and the rows' sums.
 #pragma once
 #include "core/kernels.hpp"
 #include "rows/log.hpp"
+#include "rows/pairs.hpp"
 #include "rows/write.hpp"
 
 namespace softlane::SOFTLANE_ISA {
@@ -86,65 +86,6 @@ template <class C> struct Place {
 
 constexpr bool is_whole(Whole) { return true; }
 constexpr bool is_whole(Tail) { return false; }
-
-// ---- doubles in the lanes
-
-template <class V> using Doubles = Vec<double, V::lanes>;
-template <class V> INLINE Doubles<V> to_doubles(V v) {
-    if constexpr (sizeof(typename V::Scalar) == 4)
-        return widen(v);
-    else
-        return v;
-}
-template <class V> INLINE V from_doubles(Doubles<V> v) {
-    if constexpr (sizeof(typename V::Scalar) == 4)
-        return narrow(v);
-    else
-        return v;
-}
-// v op s, in scalars' order of operations
-template <class V> INLINE V plus(V v, double s) { return add(v, broadcast<V>(s)); }
-template <class V> INLINE V minus(V v, double s) { return sub(v, broadcast<V>(s)); }
-template <class V> INLINE V times(V v, double s) { return mul(v, broadcast<V>(s)); }
-template <class V> INLINE V nearest_integers(V v) { return minus(plus(v, 0x1.8p52), 0x1.8p52); }
-
-// Unevaluated sums, one in each lane, with the operations of DoubleDouble.
-template <class V> struct Pairs {
-    V high, low;
-};
-template <class V> INLINE Pairs<V> two_sums(V a, V b) {
-    const V s = add(a, b), bb = sub(s, a);
-    return {s, add(sub(a, sub(s, bb)), sub(b, bb))};
-}
-template <class V> INLINE Pairs<V> added(Pairs<V> a, Pairs<V> b) {
-    const Pairs<V> s = two_sums(a.high, b.high);
-    const V l = add(s.low, add(a.low, b.low)), h = add(s.high, l);
-    return {h, sub(l, sub(h, s.high))};
-}
-template <class V> INLINE V added(V a, V b) { return add(a, b); }
-
-// Real<C>, in the lanes of a vector.
-template <class V> struct RealsOf {
-    using Type = Doubles<V>;
-};
-template <int N> struct RealsOf<Vec<double, N>> {
-    using Type = Pairs<Vec<double, N>>;
-};
-template <class V> using Reals = typename RealsOf<V>::Type;
-template <int N> INLINE Vec<double, N> highs(Vec<double, N> v) { return v; }
-template <class V> INLINE V highs(Pairs<V> v) { return v.high; }
-
-template <int N> INLINE Vec<double, N> reciprocals(Vec<double, N> v) {
-    return div(broadcast<Vec<double, N>>(1), v);
-}
-// of pairs within 2^-900 ... 2^900
-template <class V> INLINE Pairs<V> reciprocals(Pairs<V> a) {
-    const V one = broadcast<V>(1), r = div(one, a.high), p = mul(r, a.high);
-    const V rest = sub(sub(sub(one, p), product_rest(r, a.high)), mul(r, a.low));
-    return {r, mul(rest, r)};
-}
-
-// ---- sums
 
 // What the rows' virtual lanes add up to, as Sum has it: of elements j, j + L, j + 2 L ...
 template <class V> struct LaneSums {

@@ -16,34 +16,38 @@ template <class C> constexpr std::ptrdiff_t kept_stride(std::size_t length) { //
     return static_cast<std::ptrdiff_t>(kept_pitch<C>(length) * sizeof(C));
 }
 
-template <class Op, class C> struct RowGroup {
+// The sums of a group's rows, a register wide for each row, until they are turned.
+template <class C> struct GroupSums {
     using N = Vec<C, native_lanes<C>>;
     using D = Vec<double, native_lanes<double>>;
     static constexpr int group = N::lanes; // rows
-    static constexpr bool wants(int what) { return (Op::wanted & what) != 0; }
-    static constexpr int least = wants(wants_second) ? 2 : 1;
-    static constexpr int block = 16 / sizeof(C); // columns that are turned at a time
-
-    PanelScalars<C, group> rows;
-    std::size_t n;
-    bool usual;
-    // max, second, min, as far as they are wanted, of each row, still a register wide
-    alignas(64) C extreme[wants(wants_min) ? least + 1 : 2][group][N::lanes];
     alignas(64) double high[group][D::lanes], low[sizeof(C) == 4 ? 1 : group][D::lanes];
-    C *exponentials; // of the rows, one after the other
 
-    INLINE C *kept(int r) const {
-        return exponentials + static_cast<std::size_t>(r) * kept_pitch<C>(n);
+    template <class W> INLINE void store_sum(int r, W w) {
+        if constexpr (W::lanes == D::lanes)
+            store(high[r], w);
+        else
+            store_sum(r, add(w.low, w.high));
     }
-    INLINE C exponential(int r, std::int64_t i) const { return kept(r)[i]; }
-
-    // The sums of all rows, as LaneSums has it of a panel.
-    INLINE Reals<N> total(int) const {
+    template <class W> INLINE void store_sum(int r, Pairs<W> w) {
+        if constexpr (W::lanes == D::lanes) {
+            store(high[r], w.high);
+            store(low[r], w.low);
+        } else {
+            using Half = decltype(W::low);
+            store_sum(
+                r, added(Pairs<Half>{w.high.low, w.low.low}, Pairs<Half>{w.high.high, w.low.high}));
+        }
+    }
+    // Those of all rows, as LaneSums has it of a panel.
+    INLINE Reals<N> total() const {
         if constexpr (sizeof(C) == 8)
             return totals<Reals<N>>(0);
         else
             return {totals<D>(0), totals<D>(D::lanes)};
     }
+
+private:
     template <class R> INLINE R totals(int r) const {
         R column[D::lanes];
 #pragma GCC unroll 4
@@ -66,6 +70,29 @@ template <class Op, class C> struct RowGroup {
                 column[c] = added(column[c], column[c + half]);
         return column[0];
     }
+};
+
+template <class Op, class C> struct RowGroup {
+    using N = Vec<C, native_lanes<C>>;
+    static constexpr int group = GroupSums<C>::group; // rows
+    static constexpr bool wants(int what) { return (Op::wanted & what) != 0; }
+    static constexpr int least = wants(wants_second) ? 2 : 1;
+    static constexpr int block = 16 / sizeof(C); // columns that are turned at a time
+
+    PanelScalars<C, group> rows;
+    std::size_t n;
+    bool usual, is_done;
+    // max, second, min, as far as they are wanted, of each row, still a register wide
+    alignas(64) C extreme[wants(wants_min) ? least + 1 : 2][group][N::lanes];
+    GroupSums<C> sums;
+    C *exponentials; // of the rows, one after the other
+
+    INLINE C *kept(int r) const {
+        return exponentials + static_cast<std::size_t>(r) * kept_pitch<C>(n);
+    }
+    INLINE C exponential(int r, std::int64_t i) const { return kept(r)[i]; }
+
+    INLINE Reals<N> total(int) const { return sums.total(); }
 
     // Lanes i and i + half joined, down to a register.
     template <class W> INLINE void store_folded(int r, const W &extremes) {
@@ -98,23 +125,6 @@ template <class Op, class C> struct RowGroup {
             }
         }
         return all;
-    }
-
-    template <class W> INLINE void store_sum(int r, W w) {
-        if constexpr (W::lanes == D::lanes)
-            store(high[r], w);
-        else
-            store_sum(r, add(w.low, w.high));
-    }
-    template <class W> INLINE void store_sum(int r, Pairs<W> w) {
-        if constexpr (W::lanes == D::lanes) {
-            store(high[r], w.high);
-            store(low[r], w.low);
-        } else {
-            using Half = decltype(W::low);
-            store_sum(
-                r, added(Pairs<Half>{w.high.low, w.low.low}, Pairs<Half>{w.high.high, w.low.high}));
-        }
     }
 };
 

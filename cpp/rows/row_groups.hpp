@@ -6,7 +6,21 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-template <class Op, class C> class RowGroups {
+// The rows of a batch from one on, of one temperature, without a mask or another array.
+__attribute__((noinline)) Rows rows_from(const Rows &rows, std::size_t first) {
+    const auto i = static_cast<std::ptrdiff_t>(first), place = i * rows.row_stride;
+    Rows rest = rows;
+    rest.count -= first;
+    rest.x = static_cast<const char *>(rows.x) + i * rows.x_row_stride_bytes;
+    if (rows.y)
+        rest.y = static_cast<char *>(rows.y) + i * rows.y_row_stride_bytes;
+    rest.labels = rows.labels ? rows.labels + place : nullptr;
+    rest.results = rows.results ? rows.results + place : nullptr;
+    rest.extra = rows.extra ? rows.extra + place : nullptr;
+    return rest;
+}
+
+template <class RowOp, class Op, class C> class RowGroups {
     using N = Vec<C, native_lanes<C>>;
     using D = Vec<double, native_lanes<double>>;
     using V = Vec<C, sum_lanes<C>>;
@@ -24,42 +38,62 @@ public:
                                        y_stride_ == static_cast<std::ptrdiff_t>(n_ * sizeof(C))),
           scaling_(scaling_for(*rows.temperature, C())) {}
 
-    INLINE void run() const {
-        if (!Op::template has_results<C> || y_)
-            walk<true>();
-        else if constexpr (Op::template has_results<C>)
-            walk<false>();
-    }
-
-private:
-    template <bool writes> __attribute__((noinline)) void walk() const {
+    __attribute__((noinline)) void run() const {
         Group groups[2];
         // A group's take the place of the last one's, each as soon as that is written.
-        alignas(64) C exponentials[Op::keeps ? group * kept_pitch<C>(Op::longest_grouped_row) : 1];
+        constexpr std::size_t longest = Op::longest_grouped_row * sizeof(float) / sizeof(C);
+        alignas(64) C exponentials[Op::keeps ? group * kept_pitch<C>(longest) : 1];
         for (Group &each : groups)
             each.exponentials = exponentials;
         const std::size_t count = count_ / group;
         look(groups[0], 0);
         for (std::size_t i = 0;; ++i) {
             Group &now = groups[i % 2], &other = groups[(i + 1) % 2];
-            const std::size_t first = i * group, before = first - group;
-            const bool along = writes && i > 0 && i < count && other.usual;
+            const std::size_t first = i * group, before = first - group, after = first + group;
+            const bool is_plain =
+                i < count && settle(now, first) <= exp_limit && scaling_.temperature == 1;
+            bool in_company = is_plain || (i < count && Op::any_temperature);
+            if constexpr (Op::template by_rows<C>)
+                in_company = in_company && Op::may_be_usual(now.rows);
+            const bool along = y_ && i > 0 && in_company && other.usual;
             if (i > 0 && !along)
-                write<writes>(other, before);
+                write(other, before);
             if (i == count)
                 return;
-            const Company<writes> company(*this, i + 1 < count ? &other : nullptr, first + group,
-                                          along ? &other : nullptr, before);
-            if (settle(now, first) <= exp_limit && scaling_.temperature == 1)
+            if (!in_company) {
+                i += one_by_one(first, count - i) - 1;
+                groups[i % 2].usual = false;
+                groups[i % 2].is_done = true;
+                if (i + 1 < count)
+                    look(groups[(i + 1) % 2], (i + 1) * group);
+                continue;
+            }
+            now.is_done = false;
+            Group *const next = i + 1 < count ? &other : nullptr;
+            const Company company(*this, next, after, along ? &other : nullptr, before);
+            if (is_plain)
                 sum_up<Argument::plain>(now, first, company);
-            else
+            else if constexpr (Op::any_temperature)
                 sum_up_far(now, first, company);
             if (along)
                 Op::template complete<C>(other.rows, 0, place(before), true);
             now.usual = Op::template finish<C>(now, now.rows, 0);
-            if (!now.usual)
-                Op::template lift<C>(now.rows, 0);
+            if constexpr (!Op::template by_rows<C>)
+                if (!now.usual)
+                    Op::template lift<C>(now.rows, 0);
         }
+    }
+
+private:
+    // Rows that are far from 0, which is rare, or not usual: of as many groups as it returns. Those
+    // that follow rows that are not usual tend to be alike.
+    __attribute__((noinline)) std::size_t one_by_one(std::size_t first, std::size_t most) const {
+        const std::size_t some = Op::template by_rows<C> ? 4 : 1,
+                          groups = some < most ? some : most;
+        Rows rows = rows_from(rows_, first);
+        rows.count = groups * group;
+        each_row<RowOp, C>(rows);
+        return groups;
     }
 
     template <class Part>
@@ -78,7 +112,7 @@ private:
             to.store_folded(r, extremes);
         }
     }
-    // What follows from them; returns the largest abs(top).
+    // What follows from them; returns what settle_ranges() does.
     INLINE double settle(Group &to, std::size_t first) const {
         to.n = n_;
         note_range(to.across(), to.rows, 0);
@@ -89,7 +123,7 @@ private:
     // What goes along with the exponentials of each row in turn: that of the next group is looked
     // at, and that of the last one written. The loop has a copy of its own: what sum_up_far() has a
     // reference to lives in memory.
-    template <bool writes> struct Company {
+    struct Company {
         Group *looked;    // the next group, or null
         const char *next; // its row
         const Group *last;
@@ -115,13 +149,13 @@ private:
 
         INLINE void begin() {
             extremes = {};
-            if (writes && last)
+            if (last)
                 function = Op::template usual_row<V>(last->rows, r);
         }
         template <class Part> INLINE void step(std::size_t i, Part part) {
             if (looked)
                 add_to(extremes, next_row() + i, part);
-            if (writes && last)
+            if (last)
                 write_part(reinterpret_cast<const C *>(from) + i, result() + i, function, part);
         }
         INLINE void end() {
@@ -129,7 +163,7 @@ private:
                 looked->store_folded(r, extremes);
                 next += x_stride;
             }
-            if (writes && last) {
+            if (last) {
                 from += from_stride;
                 to += y_stride;
             }
@@ -214,9 +248,9 @@ private:
             company.end();
             if constexpr (sizeof(C) == 4) {
                 sum.flush();
-                to.store_sum(r, sum.flushed);
+                to.sums.store_sum(r, sum.flushed);
             } else {
-                to.store_sum(r, two_sums(sub(sum.high, sum.start), sum.low));
+                to.sums.store_sum(r, two_sums(sub(sum.high, sum.start), sum.low));
             }
             row += x_stride_;
             kept_row += Op::keeps ? kept_stride<C>(n_) : 0;
@@ -236,13 +270,17 @@ private:
         sum_up<Argument::far>(to, first, company);
     }
     // What becomes of the rows from `first` on, without company.
-    template <bool writes>
     __attribute__((noinline)) void write(const Group &of, std::size_t first) const {
+        if (of.is_done)
+            return;
+        if constexpr (Op::template by_rows<C>)
+            if (!of.usual)
+                return void(one_by_one(first, 1));
         const Place<C> at = place(first);
-        for (int r = 0; writes && r < group; ++r)
+        for (int r = 0; y_ && r < group; ++r)
             if (of.usual)
                 write_row(of, at, r, Op::template usual_row<V>(of.rows, r));
-            else
+            else if constexpr (!Op::template by_rows<C>)
                 write_row(of, at, r, Op::template unusual_row<V>(of.rows, r));
         Op::template complete<C>(of.rows, 0, at, of.usual);
     }

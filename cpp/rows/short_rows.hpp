@@ -79,9 +79,10 @@ private:
     // A panel's results are written after the next one is turned, which hides the latency of their
     // factors. `first`, `rows`: the batch's row that the first is, and how many of each panel count
     // where there is one result of each.
-    __attribute__((noinline)) void turn(const char *x, std::ptrdiff_t x_stride, char *y,
-                                        std::ptrdiff_t y_stride, std::size_t count,
-                                        std::size_t first, int rows) const {
+    __attribute__((noinline, THREADS_JUMPS)) void turn(const char *x, std::ptrdiff_t x_stride,
+                                                       char *y, std::ptrdiff_t y_stride,
+                                                       std::size_t count, std::size_t first,
+                                                       int rows) const {
         Turned turned[2];
         const bool asks_results =
             rows_.distant_results && y_stride == static_cast<std::ptrdiff_t>(n_ * sizeof(C));
@@ -240,27 +241,15 @@ private:
     Scaling<C> scaling_;
 };
 
-// The rows of a batch from one on.
-__attribute__((noinline)) Rows rows_from(const Rows &rows, std::size_t first) {
-    const auto i = static_cast<std::ptrdiff_t>(first), place = i * rows.row_stride;
-    Rows rest = rows;
-    rest.count -= first;
-    rest.x = static_cast<const char *>(rows.x) + i * rows.x_row_stride_bytes;
-    if (rows.y)
-        rest.y = static_cast<char *>(rows.y) + i * rows.y_row_stride_bytes;
-    rest.labels = rows.labels ? rows.labels + place : nullptr;
-    rest.results = rows.results ? rows.results + place : nullptr;
-    rest.extra = rows.extra ? rows.extra + place : nullptr;
-    return rest;
-}
-
 // One op over a batch of rows, by the way that is fastest for their length, where that pays for its
-// code: double rows take twice as long for an element, so they have less to gain. Rows that are
-// longer than longest_grouped_row take long beside their own scalars; groups do not write past the
-// caches, which pays where rows are longer than longest_grouped_in_stream. Nor do they mask.
+// code: double rows take twice as long for an element, so softmax's have less to gain. Rows that
+// are longer than longest_grouped_row (floats; half as many doubles) take long beside their own
+// scalars; groups do not write past the caches, which pays where rows are longer than
+// longest_grouped_in_stream. Nor do they mask.
 template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) noexcept {
-    const bool serves = rows.length <= PanelOp::longest_grouped_row &&
-                        (!rows.stream || rows.length <= PanelOp::longest_grouped_in_stream) &&
+    const std::size_t as_floats = rows.length * sizeof(C) / sizeof(float);
+    const bool serves = as_floats <= PanelOp::longest_grouped_row &&
+                        (!rows.stream || as_floats <= PanelOp::longest_grouped_in_stream) &&
                         rows.temperature_stride == 0 && !rows.where &&
                         (rows.y || PanelOp::template has_results<C>) &&
                         PanelOp::template serves<C>(rows);
@@ -273,13 +262,12 @@ template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) n
                 if (turned.served())
                     done = turned.run();
             }
-    } else if (serves && sizeof(C) == 4) {
-        if constexpr (sizeof(C) == 4) {
-            using Groups = RowGroups<PanelOp, C>;
+    } else if constexpr (PanelOp::template groups_rows<C>) {
+        using Groups = RowGroups<RowOp, PanelOp, C>;
+        if (serves)
             done = rows.count - rows.count % Groups::group;
-            if (done != 0)
-                Groups(rows, done).run();
-        }
+        if (done != 0)
+            Groups(rows, done).run();
     }
     if (done == 0)
         return each_row<RowOp, C>(rows);

@@ -1,4 +1,6 @@
-// Softmax of a row: an operation as rows/ops.hpp has them.
+// Softmax of a row. As of every operation of the engine, reduction() says what is kept of a row
+// while its exponentials pass, settle() what follows from them, plan() what is written beside
+// another row, write() what becomes of the row: rows/log_rows.hpp, rows/loss_gradients.hpp.
 #pragma once
 #include "rows/parts.hpp"
 
@@ -20,8 +22,7 @@ struct KeepNothing {
 // y = e / sum. A row with NaN, +inf or nothing but -inf is NaN.
 struct Softmax {
     static constexpr int wanted = wants_min;
-    static constexpr bool writes = true, keeps = true, recomputes = true, masks = true,
-                          in_parts = true;
+    static constexpr bool keeps = true, recomputes = true, masks = true, in_parts = true;
     template <class C> using Function = Factor<C, Products::normal>;
 
     template <class C> using Stats = softlane::SOFTLANE_ISA::Stats<C>;

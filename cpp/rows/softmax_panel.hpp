@@ -5,17 +5,22 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-// What an op does with rows whose scalars lie in lanes: note() once their range is known; finish(),
-// for a register's rows from k on, once their sums are; it returns whether usual_of() makes their
-// results from what is kept of them: their exponentials, or the elements themselves. Otherwise, and
-// of any rows after lift(), that is unusual_of(). At last complete() does what is not the same of
-// all elements. An op that `has_results` may be without a y; results of one that `streams` may go
-// past the caches.
+// What an op does with rows whose scalars lie in lanes, for the calls that it serves(): note() once
+// their range is known; finish(), for a register's rows from k on, once their sums are; it returns
+// whether usual_of() makes their results from what is kept of them: their exponentials, or the
+// elements themselves. Otherwise, and of any rows after lift(), that is unusual_of(); but groups of
+// rows (rows/row_groups.hpp) that go by_rows() are then left to the op of single rows, and those
+// far from 0 are unless it has any_temperature. At last complete() does what is not the same of all
+// elements. An op that `has_results` may be without a y; results of one that `streams` may go past
+// the caches. turns_short_rows: rows/short_rows.hpp; groups_rows: of that type.
 struct SoftmaxPanel {
     static constexpr bool keeps = true, capped = false, in_parts = true, streams = true;
     static constexpr int wanted = wants_min;
     template <class C> static constexpr bool has_results = false;
     template <class C> static constexpr bool turns_short_rows = true;
+    template <class C> static constexpr bool by_rows = false;
+    static constexpr bool any_temperature = true;
+    template <class C> static constexpr bool groups_rows = sizeof(C) == 4;
     static constexpr std::size_t least_turned_rows = 8; // fewer are faster one by one
     static constexpr std::size_t longest_grouped_row = longest_softmax_in_group;
     static constexpr std::size_t longest_grouped_in_stream = 200;

@@ -1,10 +1,11 @@
 // The kernel table of one instruction-set level: everything instantiated here, in its namespace,
 // nothing with a weak symbol.
 #pragma once
-#include "rows/backward.hpp"
+#include "rows/backward_rows.hpp"
 #include "rows/loss_gradients.hpp"
 #include "rows/weighted.hpp"
 #ifndef SOFTLANE_NO_PANELS
+#include "rows/backward_groups.hpp"
 #include "rows/backward_panels.hpp"
 #include "rows/gradient_panel.hpp"
 #include "rows/short_rows.hpp"
@@ -163,11 +164,14 @@ void exp_real_only(const double *z, double *upper, double *lower, std::size_t n)
 #define SOFTLANE_PANELS(Panel) {nullptr, nullptr}
 #define SOFTLANE_FLOAT_PANELS(Panel) {nullptr, nullptr}
 #define SOFTLANE_BACKWARD_PANELS(Op) {nullptr, nullptr}
+#define SOFTLANE_BACKWARD_ROWS(Op) {each_gradient<Op, float>, each_gradient<Op, double>}
 #else
 #define SOFTLANE_ROWS_OF(Op, Panel, C) any_rows<Op, Panel, C>
 #define SOFTLANE_PANELS(Panel) {each_panel<Panel, float>, each_panel<Panel, double>}
 #define SOFTLANE_FLOAT_PANELS(Panel) {each_panel<Panel, float>, nullptr}
-#define SOFTLANE_BACKWARD_PANELS(Op) {each_backward_panel<Op>, nullptr}
+#define SOFTLANE_BACKWARD_PANELS(Op)                                                               \
+    {each_backward_panel<Op, float>, each_backward_panel<Op, double>}
+#define SOFTLANE_BACKWARD_ROWS(Op) {any_gradient<Op, float>, any_gradient<Op, double>}
 #endif
 #ifdef SOFTLANE_HAS_WORDS
 #define SOFTLANE_WORDS(Op) each_row_that<Op, InWords>
@@ -183,25 +187,25 @@ template <class C> void each_log_sum(const Rows &rows) noexcept {
     if (rows.other)
         each_weighted_log_sum<C>(rows);
     else
-        SOFTLANE_ROWS_OF(LogResults, LogPanel, C)(rows);
+        SOFTLANE_ROWS_OF(LogRows, LogPanel, C)(rows);
 }
 
 constexpr KernelTable make_table(const char *isa) {
     return {isa,
             {SOFTLANE_ROWS(Softmax, SoftmaxPanel), // in the order of Op
-             SOFTLANE_ROWS(LogSoftmax, LogPanel),
+             SOFTLANE_ROWS(LogRows, LogPanel),
              {each_log_sum<float>, each_log_sum<double>},
-             {each_gradient<SoftmaxBackward, float>, each_gradient<SoftmaxBackward, double>},
-             {each_gradient<LogSoftmaxBackward, float>, each_gradient<LogSoftmaxBackward, double>},
-             SOFTLANE_ROWS(LogResults, LogPanel),
+             SOFTLANE_BACKWARD_ROWS(SoftmaxBackward),
+             SOFTLANE_BACKWARD_ROWS(LogSoftmaxBackward),
+             SOFTLANE_ROWS(LogRows, LogPanel),
              SOFTLANE_ROWS(CrossEntropyWithGrad, CrossEntropyWithGradPanel)},
             {SOFTLANE_WORDS(Softmax)},
             {parts_fns<Softmax, Plainly<float>>, parts_fns<Softmax, Plainly<double>>},
             SOFTLANE_WORD_PARTS(Softmax),
             {SOFTLANE_PANELS(SoftmaxPanel), // likewise
-             SOFTLANE_PANELS(LogPanel), SOFTLANE_FLOAT_PANELS(LogPanel),
+             SOFTLANE_PANELS(LogPanel), SOFTLANE_PANELS(LogPanel),
              SOFTLANE_BACKWARD_PANELS(SoftmaxBackward),
-             SOFTLANE_BACKWARD_PANELS(LogSoftmaxBackward), SOFTLANE_FLOAT_PANELS(LogPanel),
+             SOFTLANE_BACKWARD_PANELS(LogSoftmaxBackward), SOFTLANE_PANELS(LogPanel),
              SOFTLANE_FLOAT_PANELS(CrossEntropyWithGradPanel)},
             {SOFTLANE_EACH_DTYPE(convert, half), SOFTLANE_EACH_DTYPE(convert, bfloat16),
              SOFTLANE_EACH_DTYPE(convert, float), SOFTLANE_EACH_DTYPE(convert, double)},

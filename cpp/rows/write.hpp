@@ -29,7 +29,6 @@ template <class C> constexpr C not_a_number = static_cast<C>(__builtin_nan(""));
 
 // What a function makes of a row beside another: see rows/company.hpp.
 enum class Results {
-    none,
     all,
     all_but_one, // in a stream; that is replaced
 };

@@ -258,10 +258,13 @@ template <int n> INLINE void load_packed(const float *x, F32 (&v)[n]) {
 template <int n> INLINE void store_packed(float *y, const F32 (&v)[n]) {
     if constexpr (n == 1)
         vst1q_f32(y, v[0].r);
-    else if constexpr (n == 2)
-        vst2q_f32(y, {{v[0].r, v[1].r}});
-    else
-        vst3q_f32(y, {{v[0].r, v[1].r, v[2].r}});
+    else if constexpr (n == 2) { // Clang has macros, whose arguments end at commas
+        const float32x4x2_t both = {{v[0].r, v[1].r}};
+        vst2q_f32(y, both);
+    } else {
+        const float32x4x3_t all = {{v[0].r, v[1].r, v[2].r}};
+        vst3q_f32(y, all);
+    }
 }
 template <int n> INLINE void load_packed(const double *x, F64 (&v)[n]) {
     static_assert(n == 1);
