@@ -183,5 +183,19 @@ template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
     each_row_that<RowOp, Plainly<C>>(rows);
 }
 
+// The rows of a batch from one on, of one temperature, without a mask or another array.
+__attribute__((noinline)) Rows rows_from(const Rows &rows, std::size_t first) {
+    const auto i = static_cast<std::ptrdiff_t>(first), place = i * rows.row_stride;
+    Rows rest = rows;
+    rest.count -= first;
+    rest.x = static_cast<const char *>(rows.x) + i * rows.x_row_stride_bytes;
+    if (rows.y)
+        rest.y = static_cast<char *>(rows.y) + i * rows.y_row_stride_bytes;
+    rest.labels = rows.labels ? rows.labels + place : nullptr;
+    rest.results = rows.results ? rows.results + place : nullptr;
+    rest.extra = rows.extra ? rows.extra + place : nullptr;
+    return rest;
+}
+
 } // namespace
 } // namespace softlane::SOFTLANE_ISA

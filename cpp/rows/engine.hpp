@@ -10,27 +10,40 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-template <class RowOp, class Lies_> struct Row {
+// What a row is, whatever becomes of it.
+template <class In, class C_> struct RowFacts {
+    using C = C_;
+    In x;
+    const C *other;
+    std::size_t n;
+    Scaling<C> scaling;
+    Range<C> range;
+    const Rows *rows; // and its place among them, for what there is one of for each row
+    std::ptrdiff_t index;
+
+    INLINE std::int64_t label() const { return rows->labels[index * rows->row_stride]; }
+    INLINE double *result() const { return rows->results + index * rows->row_stride; }
+    INLINE double *extra() const {
+        return rows->extra ? rows->extra + index * rows->row_stride : nullptr;
+    }
+};
+
+template <class RowOp, class Lies_> struct Row : RowFacts<typename Lies_::In, typename Lies_::C> {
     using Lies = Lies_;
+    using Facts = RowFacts<typename Lies::In, typename Lies::C>;
     using C = typename Lies::C;
+    using Facts::n;
     static constexpr int wanted = RowOp::wanted;
     // Softmax of floats, which is what most large arrays come to; another loop is 4 kB.
     static constexpr bool lags =
         RowOp::recomputes && sizeof(C) == 4 && !Lies::converts && row_pipeline;
     using Function = typename RowOp::template Function<C>;
-    typename Lies::In x;
-    const C *other;
     typename Lies::Out y;
     C *kept; // where exponentials are kept: y itself, a row of the first-level cache, scratch
-    std::size_t n;
-    Scaling<C> scaling;
     double shallow_span;
-    Range<C> range;
     mutable softlane::SOFTLANE_ISA::Beside<Function, Lies> beside; // .to: null if it is not written
     Seam<C> *seam;                                                 // of the results, or null
-    std::size_t lag;  // of the results, as stream_lag() has it; or 0
-    const Rows *rows; // and its place among them, for what there is one of for each row
-    std::ptrdiff_t index;
+    std::size_t lag; // of the results, as stream_lag() has it; or 0
 
     template <bool lags = false> INLINE auto company() const {
         if constexpr (exp_unroll > 1) {
@@ -45,11 +58,6 @@ template <class RowOp, class Lies_> struct Row {
         if (beside.range)
             *beside.range = row_range<wanted, C>(beside.next, n);
         beside.to = {};
-    }
-    INLINE std::int64_t label() const { return rows->labels[index * rows->row_stride]; }
-    INLINE double *result() const { return rows->results + index * rows->row_stride; }
-    INLINE double *extra() const {
-        return rows->extra ? rows->extra + index * rows->row_stride : nullptr;
     }
 };
 

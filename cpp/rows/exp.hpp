@@ -50,9 +50,12 @@ template <> struct ExpKernel<double> {
 constexpr double log2_e = 0x1.71547652b82fep+0;
 constexpr double ln_2 = 0x1.62e42fefa39efp-1;
 
-// T = 1, and nothing of the row is far below its top; T = 1; any moderate T; that and an origin to
-// be subtracted first; see above
-enum class Argument { shallow, plain, scaled, far, careful };
+// T = 1, and nothing of the row is far below its top; T = 1; any moderate T, and nothing far below;
+// any moderate T; that and an origin to be subtracted first; see above
+enum class Argument { shallow, plain, shallow_scaled, scaled, far, careful };
+constexpr bool is_shallow(Argument a) {
+    return a == Argument::shallow || a == Argument::shallow_scaled;
+}
 
 INLINE double nearest_integer(double v) { return (v + 0x1.8p52) - 0x1.8p52; }
 INLINE double magnitude(double v) { return v < 0 ? -v : v; }
@@ -177,7 +180,7 @@ template <class C, Argument argument, bool capped = false, class L = C> struct E
             x = sub(x, in_lanes<V>(origin));
             x = mul(mul(x, broadcast<V>(factor)), broadcast<V>(factor));
         }
-        if constexpr (argument != Argument::shallow)
+        if constexpr (!is_shallow(argument))
             x = max(in_lanes<V>(lowest), x);
         const V z = mul_add(x, broadcast<V>(scaling.steps_per_unit), in_lanes<V>(offset));
         V r = sub_product(x, sub(z, in_lanes<V>(offset)), broadcast<V>(scaling.step_hi),

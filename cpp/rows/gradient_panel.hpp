@@ -16,7 +16,7 @@ struct CrossEntropyWithGradPanel {
     template <class C> static constexpr bool has_results = false;
     template <class C> static constexpr bool turns_short_rows = false;
     template <class C> static constexpr bool by_rows = sizeof(C) == 8;
-    static constexpr bool any_temperature = false;
+    static constexpr bool any_temperature = false, has_steady_rows = false;
     template <class C> static constexpr bool groups_rows = true;
     static constexpr std::size_t longest_grouped_row = longest_gradient_in_group;
     static constexpr std::size_t longest_grouped_in_stream = 512;
@@ -120,7 +120,7 @@ private:
         using D = Doubles<V>;
         const D total = sums.total(k);
         store(rows.sum_high + k, total);
-        LogPanel::logarithms(rows, k);
+        LogPanel::logarithms(lanes_of(rows, k));
         double own[V::lanes];
         own_exponentials<float>(sums, rows, k, own);
         const D zero = broadcast<D>(0), one = broadcast<D>(1), share = load<D>(rows.share + k);
@@ -150,9 +150,9 @@ private:
         using D = Vec<double, native_lanes<double>>;
         const Pairs<D> total = sums.total(k);
         store_sums(total, rows, k);
-        if (!LogPanel::are_plain(rows, k))
+        if (!LogPanel::are_plain(lanes_of(rows, k)))
             return false;
-        LogPanel::plain_logarithms(rows, k);
+        LogPanel::plain_logarithms(lanes_of(rows, k));
         double own[D::lanes];
         own_exponentials<double>(sums, rows, k, own);
         const D zero = broadcast<D>(0), one = broadcast<D>(1), others = load<D>(rows.others + k);

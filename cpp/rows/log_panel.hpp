@@ -6,6 +6,32 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
+// The scalars of a register's rows, whatever PanelScalars they belong to: functions of which the
+// program needs only one take them.
+template <class C> struct LogLanes {
+    const C *max, *second, *top, *origin, *shift, *top_exponential;
+    const double *sum_high, *sum_low;
+    double *odds, *odds_low, *excess, *excess_low;
+    C *log;
+};
+template <class C, int lanes> INLINE LogLanes<C> lanes_of(PanelScalars<C, lanes> &rows, int k) {
+    const int low = sizeof(C) == 8 ? k : 0; // float rows have none
+    return {rows.max + k,   rows.second + k,          rows.top + k,      rows.origin + k,
+            rows.shift + k, rows.top_exponential + k, rows.sum_high + k, rows.sum_low + k,
+            rows.odds + k,  rows.odds_low + low,      rows.excess + k,   rows.excess_low + low,
+            rows.log + k};
+}
+// What is known of all rows at last.
+template <class C> struct LoggedLanes {
+    const C *max, *top;
+    const double *sum_high, *excess, *excess_low;
+};
+template <class C, int lanes>
+INLINE LoggedLanes<C> logged_lanes(const PanelScalars<C, lanes> &rows, int k) {
+    return {rows.max + k, rows.top + k, rows.sum_high + k, rows.excess + k,
+            rows.excess_low + (sizeof(C) == 8 ? k : 0)};
+}
+
 // Excess::lift of row r; 0 of float rows.
 template <class Scalars> INLINE int lift_of(const Scalars &rows, int r) {
     const double gap = static_cast<double>(rows.max[r]) - static_cast<double>(rows.top[r]);
@@ -43,7 +69,7 @@ struct LogPanel {
     template <class C> static constexpr bool has_results = true;
     template <class C> static constexpr bool turns_short_rows = true;
     template <class C> static constexpr bool by_rows = false;
-    static constexpr bool any_temperature = false;
+    static constexpr bool any_temperature = false, has_steady_rows = false;
     template <class C> static constexpr bool groups_rows = true;
     static constexpr std::size_t least_turned_rows = 6;
     static constexpr std::size_t longest_grouped_row = longest_in_group;
@@ -61,9 +87,9 @@ struct LogPanel {
         store_sums(sum, rows, k);
         bool tiny;
         if constexpr (sizeof(C) == 4)
-            tiny = logarithms(rows, k);
+            tiny = logarithms(lanes_of(rows, k));
         else
-            tiny = logarithms_of_doubles(rows, k);
+            tiny = logarithms_of_doubles(lanes_of(rows, k));
         return !tiny && !any_nan(highs(sum));
     }
     template <class C, class Scalars> static INLINE void lift(Scalars &rows, int k) {
@@ -87,8 +113,9 @@ struct LogPanel {
     template <class C, class Scalars>
     static INLINE void complete(const Scalars &rows, int k, const Place<C> &at, bool usual) {
         if (!at.y_data) {
-            if (!usual || !results_in_lanes(rows, k, at))
-                results(rows, k, at);
+            const LoggedLanes<C> lanes = logged_lanes(rows, k);
+            if (!usual || !results_in_lanes(lanes, at))
+                results(lanes, at);
             return;
         }
         for (int r = 0; !usual && r < at.count; ++r) {
@@ -105,52 +132,7 @@ struct LogPanel {
 
     // excess() of float rows without a branch, in loops that the compiler vectorises. Whether any
     // is tiny.
-    template <class Scalars> static INLINE bool logarithms(Scalars &rows, int k) {
-        return logarithms({rows.max + k, rows.second + k, rows.top + k, rows.origin + k,
-                           rows.shift + k, rows.top_exponential + k, rows.sum_high + k,
-                           rows.odds + k, rows.excess + k, rows.log + k});
-    }
-
-    // Whether plain_logarithms(), the excess() of double rows in lanes, serves all of a register.
-    template <class Scalars> static INLINE bool are_plain(const Scalars &rows, int k) {
-        bool plain = true;
-        for (int r = k; r < k + D::lanes; ++r)
-            plain = plain && rows.second[r] > -infinity<double> && !is_irregular(rows, r) &&
-                    rows.max[r] - rows.top[r] <= 400 && magnitude(rows.max[r]) < 0x1p1000 &&
-                    magnitude(rows.origin[r]) < 0x1p1000;
-        return plain;
-    }
-    template <class Scalars>
-    static __attribute__((noinline)) void plain_logarithms(Scalars &rows, int k) {
-        constexpr DoubleDouble scale{ExpConstants<double>::scale, ExpConstants<double>::scale_low};
-        constexpr DoubleDouble inverse = reciprocal(scale);
-        const double unit = power_of_two(-ExpKernel<double>::bias);
-        const D zero = broadcast<D>(0);
-        const Pairs<D> z = two_sums(load<D>(rows.max + k), sub(zero, load<D>(rows.origin + k)));
-        const Pairs<D> e = exp_of_minus_pairs(z, rows.shift + k);
-        const Pairs<D> others =
-            added(Pairs<D>{load<D>(rows.sum_high + k), load<D>(rows.sum_low + k)},
-                  Pairs<D>{sub(zero, load<D>(rows.top_exponential + k)), zero});
-        const Pairs<D> scaled =
-            products(Pairs<D>{times(others.high, unit), times(others.low, unit)},
-                     Pairs<D>{broadcast<D>(inverse.high), broadcast<D>(inverse.low)});
-        const Pairs<D> w = products(scaled, e), u = two_sums(broadcast<D>(1), w.high);
-        const Pairs<D> log = log_of_pairs({u.high, add(u.low, w.low)});
-        store(rows.odds + k, w.high);
-        store(rows.odds_low + k, w.low);
-        store(rows.excess + k, log.high);
-        store(rows.excess_low + k, log.low);
-        store(rows.log + k, log.high);
-    }
-
-private:
-    struct LogLanes { // of PanelScalars
-        const float *max, *second, *top, *origin, *shift, *top_exponential;
-        const double *sum_high;
-        double *odds, *excess;
-        float *log;
-    };
-    static __attribute__((noinline)) bool logarithms(const LogLanes &rows) {
+    static __attribute__((noinline)) bool logarithms(const LogLanes<float> &rows) {
         constexpr int lanes = native_lanes<float>;
         constexpr DoubleDouble scale{ExpConstants<float>::scale, ExpConstants<float>::scale_low};
         constexpr double inverse =
@@ -178,6 +160,37 @@ private:
         return reduce_max(choose(least, all, zero, all)) > 0;
     }
 
+    // Whether plain_logarithms(), the excess() of double rows in lanes, serves all of a register.
+    static INLINE bool are_plain(const LogLanes<double> &rows) {
+        bool plain = true;
+        for (int r = 0; r < D::lanes; ++r)
+            plain = plain && rows.second[r] > -infinity<double> && !is_irregular(rows, r) &&
+                    rows.max[r] - rows.top[r] <= 400 && magnitude(rows.max[r]) < 0x1p1000 &&
+                    magnitude(rows.origin[r]) < 0x1p1000;
+        return plain;
+    }
+    static __attribute__((noinline)) void plain_logarithms(const LogLanes<double> &rows) {
+        constexpr DoubleDouble scale{ExpConstants<double>::scale, ExpConstants<double>::scale_low};
+        constexpr DoubleDouble inverse = reciprocal(scale);
+        const double unit = power_of_two(-ExpKernel<double>::bias);
+        const D zero = broadcast<D>(0);
+        const Pairs<D> z = two_sums(load<D>(rows.max), sub(zero, load<D>(rows.origin)));
+        const Pairs<D> e = exp_of_minus_pairs(z, rows.shift);
+        const Pairs<D> others = added(Pairs<D>{load<D>(rows.sum_high), load<D>(rows.sum_low)},
+                                      Pairs<D>{sub(zero, load<D>(rows.top_exponential)), zero});
+        const Pairs<D> scaled =
+            products(Pairs<D>{times(others.high, unit), times(others.low, unit)},
+                     Pairs<D>{broadcast<D>(inverse.high), broadcast<D>(inverse.low)});
+        const Pairs<D> w = products(scaled, e), u = two_sums(broadcast<D>(1), w.high);
+        const Pairs<D> log = log_of_pairs({u.high, add(u.low, w.low)});
+        store(rows.odds, w.high);
+        store(rows.odds_low, w.low);
+        store(rows.excess, log.high);
+        store(rows.excess_low, log.low);
+        store(rows.log, log.high);
+    }
+
+private:
     template <class V> struct Usual {
         V max, log;
         INLINE V operator()(V x) const { return sub(sub(x, max), log); }
@@ -199,8 +212,8 @@ private:
     // results() of rows that are usual, in lanes, if their places follow each other, none is
     // ignored or has a weight, no largest element is subnormal and no label's is far from it; or
     // false.
-    template <class C, class Scalars>
-    static __attribute__((noinline)) bool results_in_lanes(const Scalars &rows, int k,
+    template <class C>
+    static __attribute__((noinline)) bool results_in_lanes(const LoggedLanes<C> &rows,
                                                            const Place<C> &at) {
         using V = Vec<C, native_lanes<C>>;
         using W = Doubles<V>;
@@ -209,9 +222,9 @@ private:
             return false;
         const W zero = broadcast<W>(0), nan = broadcast<W>(not_a_number<double>);
         for (int begin = 0; begin < at.count; begin += V::lanes) {
-            const int lane = k + begin, left = at.count - begin;
+            const int left = at.count - begin;
             const int count = left < V::lanes ? left : V::lanes;
-            const W max = to_doubles(load<V>(rows.max + lane)), log = load<W>(rows.excess + lane);
+            const W max = to_doubles(load<V>(rows.max + begin)), log = load<W>(rows.excess + begin);
             alignas(64) double element[V::lanes], result[V::lanes]; // the largest, or the label's
             store(element, max);
             for (int r = count; r < V::lanes; ++r)
@@ -234,52 +247,52 @@ private:
             if constexpr (sizeof(C) == 4)
                 store(result, add(from.high, log));
             else
-                store(result, added(from, Pairs<W>{log, load<W>(rows.excess_low + lane)}).high);
+                store(result, added(from, Pairs<W>{log, load<W>(rows.excess_low + begin)}).high);
             __builtin_memcpy(batch.results + at.first + begin, result,
                              static_cast<std::size_t>(count) * sizeof *result);
         }
         return true;
     }
-    template <class C, class Scalars>
-    static __attribute__((noinline)) void results(const Scalars &rows, int k, const Place<C> &at) {
+    template <class C>
+    static __attribute__((noinline)) void results(const LoggedLanes<C> &rows, const Place<C> &at) {
         for (int r = 0; r < at.count; ++r) {
             const std::ptrdiff_t index = at.index(r);
             double &result = at.batch.results[index];
             if (at.batch.labels) {
-                store_loss(&result, rows, k + r, at, r, at.batch.labels[index]);
+                store_loss(&result, rows, r, at, at.batch.labels[index]);
                 continue;
             }
-            store_log_sum(&result, rows, k + r, at, r);
+            store_log_sum(&result, rows, r, at);
             if (at.batch.extra)
                 at.batch.extra[index] = sign_of_log_sum(result);
         }
     }
-    template <class C, class Scalars>
-    static INLINE void store_loss(double *result, const Scalars &rows, int lane, const Place<C> &at,
-                                  int r, std::int64_t label) {
+    template <class C>
+    static INLINE void store_loss(double *result, const LoggedLanes<C> &rows, int r,
+                                  const Place<C> &at, std::int64_t label) {
         if (label < 0)
             *result = 0;
-        else if (is_irregular(rows, lane))
+        else if (is_irregular(rows, r))
             *result = not_a_number<double>;
         else
             store_label_loss<C>(
                 result, at.batch.loss->weight ? at.batch.loss->weight[label] : 1,
-                distance<C>(static_cast<double>(rows.max[lane]), load_one(at.x(r, label))),
-                excess_of<C>(rows, lane));
+                distance<C>(static_cast<double>(rows.max[r]), load_one(at.x(r, label))),
+                excess_of<C>(rows, r));
     }
-    template <class C, class Scalars>
-    static INLINE void store_log_sum(double *result, const Scalars &rows, int lane,
-                                     const Place<C> &at, int r) {
+    template <class C>
+    static INLINE void store_log_sum(double *result, const LoggedLanes<C> &rows, int r,
+                                     const Place<C> &at) {
         const C *x = at.x(r, 0);
         const std::size_t n = at.batch.length;
-        if (is_irregular(rows, lane)) {
-            *result = irregular_log(x, n, rows.max[lane], at.x_element_bytes);
+        if (is_irregular(rows, r)) {
+            *result = irregular_log(x, n, rows.max[r], at.x_element_bytes);
             return;
         }
-        const Excess<C> excess = excess_of<C>(rows, lane);
-        const double max = row_max(rows.max[lane], x, n, at.x_element_bytes);
+        const Excess<C> excess = excess_of<C>(rows, r);
+        const double max = row_max(rows.max[r], x, n, at.x_element_bytes);
         const double log = high(excess.log) == 0 ? max : high(log_sum_exp<C>(Real<C>(max), excess));
-        store_log_sum_exp(result, log, rows.max[lane], excess);
+        store_log_sum_exp(result, log, rows.max[r], excess);
     }
 
     // log_of<double>(u), for u.high >= 1.
@@ -339,14 +352,13 @@ private:
     }
     // excess() of double rows: of all of a register that have more than one element that counts,
     // none of them far below the maximum; of others one by one.
-    template <class Scalars>
-    static __attribute__((noinline)) bool logarithms_of_doubles(Scalars &rows, int k) {
-        if (are_plain(rows, k)) {
-            plain_logarithms(rows, k);
+    static __attribute__((noinline)) bool logarithms_of_doubles(const LogLanes<double> &rows) {
+        if (are_plain(rows)) {
+            plain_logarithms(rows);
             return false;
         }
         bool any = false;
-        for (int r = k; r < k + native_lanes<double>; ++r) {
+        for (int r = 0; r < native_lanes<double>; ++r) {
             Stats<double> stats;
             stats.shift = rows.shift[r];
             stats.sum = {rows.sum_high[r], rows.sum_low[r]};

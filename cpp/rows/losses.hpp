@@ -107,6 +107,7 @@ template <class R> INLINE bool is_ignored(const R &row) {
 
 // The loss of one row.
 template <class C> struct Loss {
+    using Facts = RowFacts<const C *, C>;
     std::ptrdiff_t label = -1; // -1: probabilities
     bool spread = false;       // over all classes: probabilities or smoothing
     double target = 0;         // x of the label
@@ -117,7 +118,7 @@ template <class C> struct Loss {
     double of_sums = 1; // what is left of T to divide sums.distance by
 
     INLINE Loss() {}
-    template <class R> __attribute__((noinline)) explicit Loss(const R &row) {
+    __attribute__((noinline)) explicit Loss(const Facts &row) {
         const LossOptions &options = *row.rows->loss;
         by.temperature = row.scaling.temperature;
         if (options.z_loss != 0 || row.extra())
@@ -139,14 +140,13 @@ template <class C> struct Loss {
             sums = scored<C>(row.x, row.other, options, row.n, row.range.max, exponent);
         }
     }
-    template <class R> INLINE Real<C> distance(const R &row, double x) const { // (max - x) / T
+    INLINE Real<C> distance(const Facts &row, double x) const { // (max - x) / T
         return quotient(static_cast<double>(row.range.max), x, by);
     }
-    template <class R> INLINE Real<C> log_sum(const R &row, const Excess<C> &excess) const {
+    INLINE Real<C> log_sum(const Facts &row, const Excess<C> &excess) const {
         return log_sum_exp(row, excess, max);
     }
-    template <class R>
-    __attribute__((noinline)) void store(const R &row, const Excess<C> &excess) const {
+    __attribute__((noinline)) void store(const Facts &row, const Excess<C> &excess) const {
         const Real<C> log = excess.lift ? Real<C>(0.0) : excess.log;
         Real<C> loss = 0.0;
         if (high(weight) != 0)
@@ -169,7 +169,7 @@ template <class C> struct Loss {
             *extra = row.rows->loss->z_loss * lse * lse;
         }
     }
-    template <class R> static INLINE void store(const R &row, double value) {
+    static INLINE void store(const Facts &row, double value) {
         *row.result() = value;
         if (double *extra = row.extra())
             *extra = value;
@@ -177,7 +177,7 @@ template <class C> struct Loss {
 
 private:
     // For a loss that is not finite, without the pairs' error terms.
-    template <class R> INLINE double plain(const R &row) const {
+    INLINE double plain(const Facts &row) const {
         double loss = high(weight) != 0 ? high(weight) * high(distance(row, target)) : 0;
         if (spread)
             loss += high(sums.distance) / of_sums;

@@ -6,20 +6,6 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
-// The rows of a batch from one on, of one temperature, without a mask or another array.
-__attribute__((noinline)) Rows rows_from(const Rows &rows, std::size_t first) {
-    const auto i = static_cast<std::ptrdiff_t>(first), place = i * rows.row_stride;
-    Rows rest = rows;
-    rest.count -= first;
-    rest.x = static_cast<const char *>(rows.x) + i * rows.x_row_stride_bytes;
-    if (rows.y)
-        rest.y = static_cast<char *>(rows.y) + i * rows.y_row_stride_bytes;
-    rest.labels = rows.labels ? rows.labels + place : nullptr;
-    rest.results = rows.results ? rows.results + place : nullptr;
-    rest.extra = rows.extra ? rows.extra + place : nullptr;
-    return rest;
-}
-
 template <class RowOp, class Op, class C> class RowGroups {
     using N = Vec<C, native_lanes<C>>;
     using D = Vec<double, native_lanes<double>>;

@@ -2,6 +2,7 @@
 // back.
 #pragma once
 #include "rows/row_groups.hpp"
+#include "rows/steady_rows.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
@@ -269,10 +270,13 @@ template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) n
         if (done != 0)
             Groups(rows, done).run();
     }
-    if (done == 0)
-        return each_row<RowOp, C>(rows);
-    if (done < rows.count)
-        each_row<RowOp, C>(rows_from(rows, done));
+    if (done == rows.count)
+        return;
+    const Rows rest = rows_from(rows, done);
+    if constexpr (PanelOp::has_steady_rows)
+        each_steady_row<RowOp, Plainly<C>>(rest);
+    else
+        each_row<RowOp, C>(rest);
 }
 
 } // namespace

@@ -163,12 +163,11 @@ private:
     template <class R>
     static INLINE void write_again(const R &row, const Stats<typename R::C> &stats,
                                    Real<typename R::C> factor, int lift) {
-        if (!is_normal(row, stats, factor))
-            return write_again<Argument::scaled, Products::lowered>(row, stats, factor, lift);
-        if constexpr (sizeof(typename R::C) == 4) // double rows as long are rare
-            if (row.scaling.temperature == 1 && !row.rows->where)
+        // Others are rare; the products of one way serve all of them.
+        if constexpr (sizeof(typename R::C) == 4)
+            if (is_normal(row, stats, factor) && row.scaling.temperature == 1 && !row.rows->where)
                 return write_again<Argument::shallow, Products::normal>(row, stats, factor, lift);
-        write_again<Argument::scaled, Products::normal>(row, stats, factor, lift);
+        write_again<Argument::scaled, Products::lowered>(row, stats, factor, lift);
     }
 };
 

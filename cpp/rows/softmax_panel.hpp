@@ -19,8 +19,8 @@ struct SoftmaxPanel {
     template <class C> static constexpr bool has_results = false;
     template <class C> static constexpr bool turns_short_rows = true;
     template <class C> static constexpr bool by_rows = false;
-    static constexpr bool any_temperature = true;
-    template <class C> static constexpr bool groups_rows = sizeof(C) == 4;
+    static constexpr bool any_temperature = true, has_steady_rows = true;
+    template <class C> static constexpr bool groups_rows = true;
     static constexpr std::size_t least_turned_rows = 8; // fewer are faster one by one
     static constexpr std::size_t longest_grouped_row = longest_softmax_in_group;
     static constexpr std::size_t longest_grouped_in_stream = 200;

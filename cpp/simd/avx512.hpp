@@ -16,6 +16,7 @@ template <> constexpr int native_lanes<float> = 16;
 constexpr int exp_unroll = 4; // vectors of 16 (8) lanes that the exponential works on at a time
 constexpr int row_unroll = 2; // the same in the loop over a row,
 constexpr bool row_pipeline = true; // which has registers for a pipeline
+constexpr bool masks_any_count = false;
 template <> constexpr int native_lanes<double> = 8;
 template <> struct Vec<float, 16> {
     using Scalar = float;

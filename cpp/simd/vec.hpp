@@ -90,6 +90,8 @@ template <class V, class E> INLINE V load_part(const E *p, std::size_t n, typena
     } else {
         using Half = decltype(V::low);
         constexpr std::size_t half = Half::lanes;
+        if constexpr (masks_any_count && sizeof(E) == sizeof(typename V::Scalar))
+            return {load_part<Half>(p, n, fill), load_part<Half>(p + half, n - half, fill)};
         if (n <= half)
             return {load_part<Half>(p, n, fill), broadcast<Half>(fill)};
         return {load<Half>(p), load_part<Half>(p + half, n - half, fill)};
