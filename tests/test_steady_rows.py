@@ -13,9 +13,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 from helpers import EVERY_DTYPE, bits
-from softlane.verify.guard_pages import Guarded
 
 from softlane import softmax
+from softlane.verify.guard_pages import Guarded
 
 # Around whole vectors, turns of the loop, blocks of the sum, and where other ways begin.
 LENGTHS = (29, 32, 63, 64, 65, 127, 130, 199, 200, 201, 257, 260, 261, 300, 400, 401, 416, 425)

@@ -14,10 +14,9 @@ struct CrossEntropyWithGradPanel {
     static constexpr bool streams = false;
     static constexpr int wanted = wants_min | wants_second;
     template <class C> static constexpr bool has_results = false;
-    template <class C> static constexpr bool turns_short_rows = false;
+    static constexpr bool turns_short_rows = false;
     template <class C> static constexpr bool by_rows = sizeof(C) == 8;
     static constexpr bool any_temperature = false, has_steady_rows = false;
-    template <class C> static constexpr bool groups_rows = true;
     static constexpr std::size_t longest_grouped_row = longest_gradient_in_group;
     static constexpr std::size_t longest_grouped_in_stream = 512;
 

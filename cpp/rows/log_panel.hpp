@@ -67,10 +67,9 @@ struct LogPanel {
     static constexpr bool keeps = false, capped = true, in_parts = false, streams = true;
     static constexpr int wanted = wants_second;
     template <class C> static constexpr bool has_results = true;
-    template <class C> static constexpr bool turns_short_rows = true;
+    static constexpr bool turns_short_rows = true;
     template <class C> static constexpr bool by_rows = false;
     static constexpr bool any_temperature = false, has_steady_rows = false;
-    template <class C> static constexpr bool groups_rows = true;
     static constexpr std::size_t least_turned_rows = 6;
     static constexpr std::size_t longest_grouped_row = longest_in_group;
     static constexpr std::size_t longest_grouped_in_stream = 512;

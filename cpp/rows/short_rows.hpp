@@ -242,41 +242,46 @@ private:
     Scaling<C> scaling_;
 };
 
-// One op over a batch of rows, by the way that is fastest for their length, where that pays for its
-// code: double rows take twice as long for an element, so softmax's have less to gain. Rows that
-// are longer than longest_grouped_row (floats; half as many doubles) take long beside their own
-// scalars; groups do not write past the caches, which pays where rows are longer than
+// Rows that are longer than longest_grouped_row (floats; half as many doubles) take long beside
+// their own scalars; groups do not write past the caches, which pays where rows are longer than
 // longest_grouped_in_stream. Nor do they mask.
-template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) noexcept {
+template <class PanelOp, class C> INLINE bool has_scalars_in_lanes(const Rows &rows) {
     const std::size_t as_floats = rows.length * sizeof(C) / sizeof(float);
-    const bool serves = as_floats <= PanelOp::longest_grouped_row &&
-                        (!rows.stream || as_floats <= PanelOp::longest_grouped_in_stream) &&
-                        rows.temperature_stride == 0 && !rows.where &&
-                        (rows.y || PanelOp::template has_results<C>) &&
-                        PanelOp::template serves<C>(rows);
-    constexpr bool turns = PanelOp::template turns_short_rows<C>;
-    std::size_t done = 0;
-    if (serves && turns && is_short<C>(rows)) {
-        if constexpr (turns)
-            if (rows.count >= PanelOp::least_turned_rows) {
+    return as_floats <= PanelOp::longest_grouped_row &&
+           (!rows.stream || as_floats <= PanelOp::longest_grouped_in_stream) &&
+           rows.temperature_stride == 0 && !rows.where &&
+           (rows.y || PanelOp::template has_results<C>) && PanelOp::template serves<C>(rows);
+}
+// In groups, as far as they serve.
+template <class RowOp, class PanelOp, class C> void each_grouped_row(const Rows &rows) noexcept {
+    using Groups = RowGroups<RowOp, PanelOp, C>;
+    const bool serves = has_scalars_in_lanes<PanelOp, C>(rows);
+    const std::size_t done = serves ? rows.count - rows.count % Groups::group : 0;
+    if (done != 0)
+        Groups(rows, done).run();
+    if (done < rows.count)
+        each_row<RowOp, C>(done ? rows_from(rows, done) : rows);
+}
+
+// One op over a batch of rows, by the way that is fastest for their length.
+template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) noexcept {
+    if constexpr (PanelOp::turns_short_rows)
+        if (is_short<C>(rows)) {
+            std::size_t done = 0;
+            if (rows.count >= PanelOp::least_turned_rows &&
+                has_scalars_in_lanes<PanelOp, C>(rows)) {
                 const ShortRows<PanelOp, C> turned(rows);
                 if (turned.served())
                     done = turned.run();
             }
-    } else if constexpr (PanelOp::template groups_rows<C>) {
-        using Groups = RowGroups<RowOp, PanelOp, C>;
-        if (serves)
-            done = rows.count - rows.count % Groups::group;
-        if (done != 0)
-            Groups(rows, done).run();
-    }
-    if (done == rows.count)
-        return;
-    const Rows rest = rows_from(rows, done);
+            if (done < rows.count)
+                each_row<RowOp, C>(done ? rows_from(rows, done) : rows);
+            return;
+        }
     if constexpr (PanelOp::has_steady_rows)
-        each_steady_row<RowOp, Plainly<C>>(rest);
-    else
-        each_row<RowOp, C>(rest);
+        if (rows.length > longest_unsteady)
+            return each_steady_row<RowOp, Plainly<C>>(rows, each_grouped_row<RowOp, PanelOp, C>);
+    each_grouped_row<RowOp, PanelOp, C>(rows);
 }
 
 } // namespace

@@ -12,15 +12,14 @@ namespace {
 // rows (rows/row_groups.hpp) that go by_rows() are then left to the op of single rows, and those
 // far from 0 are unless it has any_temperature. At last complete() does what is not the same of all
 // elements. An op that `has_results` may be without a y; results of one that `streams` may go past
-// the caches. turns_short_rows: rows/short_rows.hpp; groups_rows: of that type.
+// the caches. turns_short_rows: rows/short_rows.hpp; has_steady_rows: rows/steady_rows.hpp.
 struct SoftmaxPanel {
     static constexpr bool keeps = true, capped = false, in_parts = true, streams = true;
     static constexpr int wanted = wants_min;
     template <class C> static constexpr bool has_results = false;
-    template <class C> static constexpr bool turns_short_rows = true;
+    static constexpr bool turns_short_rows = true;
     template <class C> static constexpr bool by_rows = false;
     static constexpr bool any_temperature = true, has_steady_rows = true;
-    template <class C> static constexpr bool groups_rows = true;
     static constexpr std::size_t least_turned_rows = 8; // fewer are faster one by one
     static constexpr std::size_t longest_grouped_row = longest_softmax_in_group;
     static constexpr std::size_t longest_grouped_in_stream = 200;

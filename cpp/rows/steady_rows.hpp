@@ -7,6 +7,9 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
+// Rows up to here are faster in groups (rows/row_groups.hpp).
+constexpr std::size_t longest_unsteady = 200;
+
 // Rows of moderate temperature, without a mask, of at least a turn of the loop, and few enough
 // bytes to stay in the first-level cache two rows on and two back, in arrays that stay in the
 // others.
@@ -50,7 +53,8 @@ public:
             const std::size_t done = i - distance;
             const In row = x(i), looked = looks ? x(end) : row;
             C *const kept = kept_[i % slots];
-            // Without a row to be written, something goes where the next row's exponentials will be.
+            // Without a row to be written, something goes where the next row's exponentials will
+            // be.
             const C *const from = writes ? kept_[done % slots] : kept;
             const Out to = writes ? y(done) : out(kept_[(i + 1) % slots]);
             const Limbs limbs = writes ? limbs_[done % slots] : Limbs();
@@ -164,8 +168,10 @@ private:
     alignas(64) C kept_[slots][pitch];
 };
 
-// Others, of which those that follow tend to be alike, go to the engine, more and more at a time.
-template <class RowOp, class Lies, Argument argument> void steady_rows(const Rows &rows) noexcept {
+// Those that are not, and some that follow, which tend to be alike, go another way.
+using OthersFn = void (*)(const Rows &);
+template <class Lies, Argument argument>
+INLINE void steady_rows(const Rows &rows, OthersFn others_way) noexcept {
     SteadyRows<Lies, argument> steady(rows);
     constexpr std::size_t least = 4, most = 256;
     std::size_t others = least;
@@ -177,19 +183,24 @@ template <class RowOp, class Lies, Argument argument> void steady_rows(const Row
         others = i - begin > others ? least : others < most ? 4 * others : most;
         Rows rest = rows_from(rows, i);
         rest.count = others < rest.count ? others : rest.count;
-        each_row_that<RowOp, Lies>(rest);
+        others_way(rest);
         i += rest.count;
     }
 }
-template <class RowOp, class Lies> void each_steady_row(const Rows &rows) noexcept {
+template <class RowOp, class Lies>
+void each_steady_row(const Rows &rows, OthersFn others) noexcept {
     if (!may_be_steady<Lies>(rows))
-        return each_row_that<RowOp, Lies>(rows);
+        return others(rows);
     if (*rows.temperature == 1)
-        return steady_rows<RowOp, Lies, Argument::shallow>(rows);
-    if constexpr (sizeof(typename Lies::C) == 4 && !Lies::converts) // others are rare
-        steady_rows<RowOp, Lies, Argument::shallow_scaled>(rows);
+        return steady_rows<Lies, Argument::shallow>(rows, others);
+    if constexpr (sizeof(typename Lies::C) == 4 && !Lies::converts) // of others that is rare
+        steady_rows<Lies, Argument::shallow_scaled>(rows, others);
     else
-        each_row_that<RowOp, Lies>(rows);
+        others(rows);
+}
+// 16-bit rows.
+template <class RowOp> void each_row_in_words(const Rows &rows) noexcept {
+    each_steady_row<RowOp, InWords>(rows, each_row_that<RowOp, InWords>);
 }
 
 } // namespace

@@ -174,7 +174,7 @@ void exp_real_only(const double *z, double *upper, double *lower, std::size_t n)
 #define SOFTLANE_BACKWARD_ROWS(Op) {any_gradient<Op, float>, any_gradient<Op, double>}
 #endif
 #ifdef SOFTLANE_HAS_WORDS
-#define SOFTLANE_WORDS(Op) each_steady_row<Op, InWords>
+#define SOFTLANE_WORDS(Op) each_row_in_words<Op>
 #define SOFTLANE_WORD_PARTS(Op) parts_fns<Op, InWords>
 #else
 #define SOFTLANE_WORDS(Op) nullptr
