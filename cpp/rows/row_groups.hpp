@@ -24,7 +24,7 @@ public:
                                        y_stride_ == static_cast<std::ptrdiff_t>(n_ * sizeof(C))),
           scaling_(scaling_for(*rows.temperature, C())) {}
 
-    __attribute__((noinline)) void run() const {
+    __attribute__((noinline, THREADS_JUMPS)) void run() const {
         Group groups[2];
         // A group's take the place of the last one's, each as soon as that is written.
         constexpr std::size_t longest = Op::longest_grouped_row * sizeof(float) / sizeof(C);

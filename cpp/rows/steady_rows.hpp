@@ -39,7 +39,7 @@ public:
           span_(shallow_span<C>(t_, n_)), scaling_(scaling_for(t_, C())) {}
 
     // The rows from `first` on, up to one that is not shallow, or far from 0: returns which.
-    __attribute__((noinline)) std::size_t run(std::size_t first) {
+    __attribute__((noinline, THREADS_JUMPS)) std::size_t run(std::size_t first) {
         std::size_t end = first; // of the rows that are known to be steady
         while (end < count_ && end < first + distance &&
                settle_range(end, row_range<wants_min, C>(x(end), n_)))
