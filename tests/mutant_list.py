@@ -620,8 +620,8 @@ MUTANTS = [
         "mask",
         "masked rows raised without a clamp past the caches",
         "rows/softmax.hpp",
-        "row.scaling.temperature == 1 && !row.rows->where)",
-        "row.scaling.temperature == 1)",
+        "if (row.scaling.temperature == 1 && !row.rows->where)",
+        "if (row.scaling.temperature == 1)",
         "masked_rows",
     ),
     Mutant(
@@ -984,5 +984,13 @@ MUTANTS = [
         "{load_part<Half>(p, n, fill), load_part<Half>(p + half, n - half, fill)}",
         "{load_part<Half>(p, n, fill), load_part<Half>(p + half, n, fill)}",
         "guard_pages steady_rows",
+    ),
+    Mutant(
+        "steady",
+        "rows that are computed again keep a limb that others flush",
+        "rows/softmax.hpp",
+        "return write_again<Argument::scaled, Products::normal>(row, stats, factor, lift);",
+        "return write_again<Argument::scaled, Products::lowered>(row, stats, factor, lift);",
+        "streaming",
     ),
 ]

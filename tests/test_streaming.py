@@ -172,3 +172,20 @@ def test_results_that_come_from_memory_have_the_bytes_of_few_rows(name, dtype, c
             softlane.softmax(x, out=x)[few].tobytes()
             == softlane.softmax(rows_of((rows, columns), dtype)[few]).tobytes()
         )
+
+
+# Of a row of so many equal elements one, and that other element, whose product is a tie between two
+# numbers but for what the factor's low limb, a subnormal number, would add.
+@pytest.mark.parametrize("name", LEVELS)
+@pytest.mark.parametrize(
+    ("equal", "length"),
+    [("0x1.f0c3fap-7", 97_036), ("0x1.740734p-6", 98_396), ("0x1.458722p-5", 96_086)],
+)
+def test_large_results_where_a_limb_of_the_factor_is_subnormal(name, equal, length):
+    row = np.full(length, float.fromhex(equal), np.float32)
+    row[1234] = float.fromhex("-0x1.7caef6p-3")
+    x = np.tile(row, (100, 1))
+    with level(name):
+        alone = softlane.softmax(row, temperature=0.5)
+        out = softlane.softmax(x, temperature=0.5, out=np.zeros_like(x))
+    assert all(each.tobytes() == alone.tobytes() for each in out)

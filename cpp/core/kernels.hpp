@@ -75,9 +75,9 @@ static constexpr std::size_t part_count(std::size_t length) {
     const std::size_t part = part_length(length);
     return (length + part - 1) / part;
 }
-// Float rows up to these lengths have their factors, or logarithms, with gradients or without,
-// computed for a group of rows at a time, of no more than so many; double rows of half as many
-// elements their logarithms.
+// Float rows up to these lengths, and double rows of half as many elements, have their factors, or
+// logarithms, with gradients or without, computed for a group of rows at a time, of no more than so
+// many. (Softmax has most rows above 200 elements one by one: rows/steady_rows.hpp.)
 constexpr std::size_t longest_softmax_in_group = 400;
 constexpr std::size_t longest_in_group = 4096, longest_gradient_in_group = 1024;
 constexpr std::size_t longest_backward_in_group = 128; // floats or doubles

@@ -32,7 +32,7 @@ struct LeastMasked {
     std::size_t near, far; // within the caches, beyond
 };
 constexpr LeastMasked least_masked = {300, 64}, least_masked_log = {1024, 200},
-                      least_masked_doubles = {33, 33};
+                      least_masked_doubles = {129, 33}, least_masked_log_doubles = {257, 129};
 constexpr std::size_t largest_scratch_elements = 4096;
 constexpr std::size_t largest_panel_tile_bytes = 32 * 1024;
 
@@ -83,9 +83,9 @@ bool masks(Op op, std::size_t length, DType dtype, bool far) {
     const bool log = op == Op::log_softmax || op == Op::logsumexp;
     if (!(log || op == Op::softmax) || length > longest_at_once)
         return false;
-    const LeastMasked &least = dtype == DType::f64 ? least_masked_doubles
-                               : log               ? least_masked_log
-                                                   : least_masked;
+    const bool is_double = dtype == DType::f64;
+    const LeastMasked &least = log ? (is_double ? least_masked_log_doubles : least_masked_log)
+                                   : (is_double ? least_masked_doubles : least_masked);
     return length >= (far ? least.far : least.near);
 }
 

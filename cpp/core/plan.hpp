@@ -121,17 +121,14 @@ constexpr bool has_logarithm(Op op) {
            op == Op::cross_entropy_with_grad;
 }
 // Up to which length the kernels compute what there is one of for each row for some rows at a time,
-// if they get as many; 0: never.
+// if they get as many.
 constexpr std::size_t longest_grouped(Op op, DType dtype) {
     const bool has_gradient = op == Op::cross_entropy_with_grad;
     const std::size_t longest = has_gradient        ? longest_gradient_in_group
                                 : has_logarithm(op) ? longest_in_group
                                 : is_backward(op)   ? longest_backward_in_group
                                                     : longest_softmax_in_group;
-    return dtype == DType::f32 ? longest
-           : has_logarithm(op) ? longest / 2
-           : is_backward(op)   ? longest
-                               : 0;
+    return dtype == DType::f32 || is_backward(op) ? longest : longest / 2;
 }
 
 // Elements from which a call lets other Python threads run: about 10 us of work against 0.05 us for

@@ -12,7 +12,8 @@ namespace softlane {
 namespace {
 
 // Tails of every width, a sum that is flushed; turned short rows, groups of rows, panels with fewer
-// rows than lanes and with more; masked, with temperatures.
+// rows than lanes and with more; masked, with temperatures; steady rows, of float, double and 16
+// bits.
 constexpr Trial trials[] = {{3, 1},
                             {3, 2},
                             {3, 3},
@@ -38,7 +39,8 @@ constexpr Trial trials[] = {{3, 1},
                             {66, 3, true},
                             {9, 6, true, true},
                             {3, 21, false, true},
-                            {3, 37, false, false, true}};
+                            {3, 37, false, false, true},
+                            {6, 333, false, false, false, true}};
 
 } // namespace
 

@@ -103,7 +103,7 @@ void run_trial(const KernelTable &table, const TrialOp &of, DType dtype, const T
     const std::size_t n = trial.length, count = trial.rows, total = count * n;
     std::vector<double> values(total);
     for (std::size_t i = 0; i < count; ++i)
-        fill_row(random, (n + i) % row_kinds, dtype, values.data() + i * n, n);
+        fill_row(random, trial.alike ? 0 : (n + i) % row_kinds, dtype, values.data() + i * n, n);
     if (of.op == Op::log_softmax_backward) // logarithms of probabilities
         for (double &v : values)
             v = v > 0 ? -v : v;
@@ -141,7 +141,9 @@ void run_trial(const KernelTable &table, const TrialOp &of, DType dtype, const T
     problem.extra = of.op == Op::logsumexp || of.z_loss != 0 ? extra.data() : nullptr;
     problem.loss = is_loss(of.op) ? &loss : nullptr;
     problem.keep_subnormals = of.other || of.weight;
-    problem.outer.add({count, {0, 0, 0, row, 1, 1}});
+    // Rows of one temperature take ways of their own.
+    const std::ptrdiff_t next_temperature = trial.temperature ? 1 : 0;
+    problem.outer.add({count, {0, 0, 0, row, next_temperature, 1}});
     problem.inner.add({n, {0, 0, 0, column, 0, 0}});
     const auto use = [&](Stream k, const Buffer &buffer) {
         problem.array[k] = {buffer.bytes.get(), dtype, false};

@@ -51,7 +51,8 @@ constexpr TrialOp trial_ops[] = {
 
 struct Trial {
     std::size_t rows, length;
-    bool axis_first = false, mask = false, temperature = false;
+    bool axis_first = false, mask = false, temperature = false; // a temperature for each row
+    bool alike = false; // all rows are moderate, and so take the same way
 };
 
 // Kinds of rows, which take turns: moderate, steep, equal but for the last digits, a ladder, far

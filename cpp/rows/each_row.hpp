@@ -184,7 +184,7 @@ template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
 }
 
 // The rows of a batch from one on, of one temperature, without a mask or another array.
-__attribute__((noinline)) Rows rows_from(const Rows &rows, std::size_t first) {
+inline __attribute__((noinline)) Rows rows_from(const Rows &rows, std::size_t first) {
     const auto i = static_cast<std::ptrdiff_t>(first), place = i * rows.row_stride;
     Rows rest = rows;
     rest.count -= first;

@@ -108,7 +108,7 @@ INLINE void accumulate(In row, std::size_t n, const Scaling<C> &scaling, const C
             company.step(k);
         });
     // Of lanes that hold no element: one that the exponential takes.
-    const C fill = argument == Argument::shallow ? top : -infinity<C>;
+    const C fill = is_shallow(argument) ? top : -infinity<C>;
     for (;;) {
         const std::size_t end = n - i > block ? i + block : n;
         sweep<V>(i, end, [&](std::size_t k, auto part) INLINE_LAMBDA {

@@ -1,5 +1,5 @@
-// Short rows whose elements follow each other: turned into panels on the stack, and the results
-// back.
+// Which way rows go whose elements follow each other, and short ones: turned into panels on the
+// stack, and the results back.
 #pragma once
 #include "rows/row_groups.hpp"
 #include "rows/steady_rows.hpp"
@@ -280,7 +280,7 @@ template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) n
         }
     if constexpr (PanelOp::has_steady_rows)
         if (rows.length > longest_unsteady)
-            return each_steady_row<RowOp, Plainly<C>>(rows, each_grouped_row<RowOp, PanelOp, C>);
+            return each_steady_row<Plainly<C>>(rows, each_grouped_row<RowOp, PanelOp, C>);
     each_grouped_row<RowOp, PanelOp, C>(rows);
 }
 

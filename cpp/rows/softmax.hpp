@@ -163,10 +163,15 @@ private:
     template <class R>
     static INLINE void write_again(const R &row, const Stats<typename R::C> &stats,
                                    Real<typename R::C> factor, int lift) {
-        // Others are rare; the products of one way serve all of them.
+        // Where a limb of a float row's factor is subnormal, the two ways of products differ, and a
+        // row that is not written again takes the normal one. Limbs of doubles never are.
         if constexpr (sizeof(typename R::C) == 4)
-            if (is_normal(row, stats, factor) && row.scaling.temperature == 1 && !row.rows->where)
-                return write_again<Argument::shallow, Products::normal>(row, stats, factor, lift);
+            if (is_normal(row, stats, factor)) {
+                if (row.scaling.temperature == 1 && !row.rows->where)
+                    return write_again<Argument::shallow, Products::normal>(row, stats, factor,
+                                                                            lift);
+                return write_again<Argument::scaled, Products::normal>(row, stats, factor, lift);
+            }
         write_again<Argument::scaled, Products::lowered>(row, stats, factor, lift);
     }
 };

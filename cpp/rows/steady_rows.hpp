@@ -187,8 +187,7 @@ INLINE void steady_rows(const Rows &rows, OthersFn others_way) noexcept {
         i += rest.count;
     }
 }
-template <class RowOp, class Lies>
-void each_steady_row(const Rows &rows, OthersFn others) noexcept {
+template <class Lies> void each_steady_row(const Rows &rows, OthersFn others) noexcept {
     if (!may_be_steady<Lies>(rows))
         return others(rows);
     if (*rows.temperature == 1)
@@ -200,7 +199,8 @@ void each_steady_row(const Rows &rows, OthersFn others) noexcept {
 }
 // 16-bit rows.
 template <class RowOp> void each_row_in_words(const Rows &rows) noexcept {
-    each_steady_row<RowOp, InWords>(rows, each_row_that<RowOp, InWords>);
+    static_assert(RowOp::recomputes, "steady rows are those of softmax");
+    each_steady_row<InWords>(rows, each_row_that<RowOp, InWords>);
 }
 
 } // namespace

@@ -11,8 +11,8 @@ namespace {
 template <> constexpr int native_lanes<float> = 8;
 constexpr int exp_unroll = 2; // vectors of 16 (8) lanes that the exponential works on at a time
 constexpr int row_unroll = 2; // the same in the loop over a row,
-constexpr bool row_pipeline = false; // which has registers for a pipeline
-constexpr bool masks_any_count = true;
+constexpr bool row_pipeline = false;   // which has registers for a pipeline
+constexpr bool masks_any_count = true; // as simd/vec.hpp has it
 template <> constexpr int native_lanes<double> = 4;
 template <> struct Vec<float, 8> {
     using Scalar = float;

@@ -15,8 +15,8 @@ namespace {
 template <> constexpr int native_lanes<float> = 16;
 constexpr int exp_unroll = 4; // vectors of 16 (8) lanes that the exponential works on at a time
 constexpr int row_unroll = 2; // the same in the loop over a row,
-constexpr bool row_pipeline = true; // which has registers for a pipeline
-constexpr bool masks_any_count = false;
+constexpr bool row_pipeline = true;     // which has registers for a pipeline
+constexpr bool masks_any_count = false; // as simd/vec.hpp has it
 template <> constexpr int native_lanes<double> = 8;
 template <> struct Vec<float, 16> {
     using Scalar = float;

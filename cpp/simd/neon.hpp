@@ -11,8 +11,8 @@ namespace {
 template <> constexpr int native_lanes<float> = 4;
 constexpr int exp_unroll = 1; // vectors of 16 (8) lanes that the exponential works on at a time
 constexpr int row_unroll = 1; // the same in the loop over a row,
-constexpr bool row_pipeline = false; // which has registers for a pipeline
-constexpr bool masks_any_count = false;
+constexpr bool row_pipeline = false;    // which has registers for a pipeline
+constexpr bool masks_any_count = false; // as simd/vec.hpp has it
 template <> constexpr int native_lanes<double> = 2;
 template <> struct Vec<float, 4> {
     using Scalar = float;

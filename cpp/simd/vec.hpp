@@ -9,6 +9,8 @@
 //   broadcast<V>(s)            s in every lane
 //   load<V>(p)                 N elements (float, half, bfloat16; double), any alignment; exact
 //   load_part<V>(p, n, fill)   the first n <= N, the other lanes fill; p[n] and on is not read
+//                              (levels of masks_any_count take n as signed, and any: below 0
+//                              none, above N all)
 //   load_doubles<V>(p)         N elements (float, double) as doubles; any alignment; exact
 //   store(p, v)                N elements, rounded to the stored type; no NaN with a payload may
 //                              become a bfloat16
