@@ -963,7 +963,7 @@ MUTANTS = [
     ),
     Mutant(
         "steady",
-        "the row after the last steady one is reduced with another shift",
+        "a steady row begins with the first terms of the row before it",
         "rows/steady_rows.hpp",
         "return parts_of(i + 1 < end ? i + 1 : i);",
         "return parts_of(i);",
@@ -971,7 +971,7 @@ MUTANTS = [
     ),
     Mutant(
         "steady",
-        "the first steady row is looked at from the second on",
+        "the first steady row begins with the first terms of another",
         "rows/steady_rows.hpp",
         "auto next = parts_of(first);",
         "auto next = parts_of(end - 1);",

@@ -174,8 +174,8 @@ def test_results_that_come_from_memory_have_the_bytes_of_few_rows(name, dtype, c
         )
 
 
-# Of a row of so many equal elements one, and that other element, whose product is a tie between two
-# numbers but for what the factor's low limb, a subnormal number, would add.
+# Rows of equal elements but one, whose product is a tie between two numbers, unless the factor's
+# low limb, which is subnormal, is added.
 @pytest.mark.parametrize("name", LEVELS)
 @pytest.mark.parametrize(
     ("equal", "length"),

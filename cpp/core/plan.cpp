@@ -26,7 +26,7 @@ constexpr std::size_t longest_of_two = 512;
 // and beyond this one they go together in a quarter of a panel, if that has room for two rounds.
 constexpr std::size_t longest_wide = 100;
 constexpr std::size_t longest_near_words = 1024;
-constexpr std::size_t least_words = 257; // shorter rows are faster converted, in groups
+constexpr std::size_t least_words = 257; // shorter rows are faster in tiles of floats
 // Shorter masked rows are faster in tiles, where they become panels and groups.
 struct LeastMasked {
     std::size_t near, far; // within the caches, beyond
@@ -93,7 +93,8 @@ bool masks(Op op, std::size_t length, DType dtype, bool far) {
 std::size_t rows_together(Op op, std::size_t length, DType dtype) {
     if (length <= (dtype == DType::f64 ? 28 : 56))
         return dtype == DType::f64 ? 16 : 32;
-    return length <= longest_grouped(op, dtype) ? group_rows : 1;
+    const std::size_t group = dtype == DType::f64 ? group_rows / 2 : group_rows;
+    return length <= longest_grouped(op, dtype) ? group : 1;
 }
 
 std::size_t product(const Loops &loops) {
