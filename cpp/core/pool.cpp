@@ -21,8 +21,14 @@ namespace softlane {
 
 namespace {
 
-constexpr std::size_t stack_bytes = 1 << 20; // of which kernels use little; thread-locals may more
-constexpr int retry_after = 256;             // jobs, once the system had no more threads
+// Of a worker's stack: kernels use up to a tenth of a megabyte, thread-locals maybe more. Those of
+// GCC's thread sanitizer leave a quarter of one, and kernels that are not optimised want it all.
+#ifdef __SANITIZE_THREAD__
+constexpr std::size_t stack_bytes = 1 << 22;
+#else
+constexpr std::size_t stack_bytes = 1 << 20;
+#endif
+constexpr int retry_after = 256; // jobs, once the system had no more threads
 
 // The parts of one worker that nobody has begun: it takes them from the front, others from the
 // back.
