@@ -21,8 +21,8 @@ namespace softlane {
 
 namespace {
 
-// Of a worker's stack: kernels use up to a tenth of a megabyte, thread-locals maybe more. Those of
-// GCC's thread sanitizer leave a quarter of one, and kernels that are not optimised want it all.
+// Of a worker's stack: kernels use up to 130 kB, thread-locals maybe more. Those of GCC's thread
+// sanitizer leave a quarter of a megabyte, and kernels that are not optimised want more.
 #ifdef __SANITIZE_THREAD__
 constexpr std::size_t stack_bytes = 1 << 22;
 #else
