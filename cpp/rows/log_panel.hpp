@@ -131,7 +131,7 @@ struct LogPanel {
 
     // excess() of float rows without a branch, in loops that the compiler vectorises. Whether any
     // is tiny.
-    static __attribute__((noinline)) bool logarithms(const LogLanes<float> &rows) {
+    static __attribute__((noinline, COPIES_HEADERS)) bool logarithms(const LogLanes<float> &rows) {
         constexpr int lanes = native_lanes<float>;
         constexpr DoubleDouble scale{ExpConstants<float>::scale, ExpConstants<float>::scale_low};
         constexpr double inverse =
@@ -168,7 +168,8 @@ struct LogPanel {
                     magnitude(rows.origin[r]) < 0x1p1000;
         return plain;
     }
-    static __attribute__((noinline)) void plain_logarithms(const LogLanes<double> &rows) {
+    static __attribute__((noinline, COPIES_HEADERS)) void
+    plain_logarithms(const LogLanes<double> &rows) {
         constexpr DoubleDouble scale{ExpConstants<double>::scale, ExpConstants<double>::scale_low};
         constexpr DoubleDouble inverse = reciprocal(scale);
         const double unit = power_of_two(-ExpKernel<double>::bias);
@@ -212,8 +213,8 @@ private:
     // ignored or has a weight, no largest element is subnormal and no label's is far from it; or
     // false.
     template <class C>
-    static __attribute__((noinline)) bool results_in_lanes(const LoggedLanes<C> &rows,
-                                                           const Place<C> &at) {
+    static __attribute__((noinline, COPIES_HEADERS)) bool
+    results_in_lanes(const LoggedLanes<C> &rows, const Place<C> &at) {
         using V = Vec<C, native_lanes<C>>;
         using W = Doubles<V>;
         const Rows &batch = at.batch;
@@ -351,7 +352,8 @@ private:
     }
     // excess() of double rows: of all of a register that have more than one element that counts,
     // none of them far below the maximum; of others one by one.
-    static __attribute__((noinline)) bool logarithms_of_doubles(const LogLanes<double> &rows) {
+    static __attribute__((noinline, COPIES_HEADERS)) bool
+    logarithms_of_doubles(const LogLanes<double> &rows) {
         if (are_plain(rows)) {
             plain_logarithms(rows);
             return false;
