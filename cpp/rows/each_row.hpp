@@ -189,6 +189,8 @@ inline __attribute__((noinline)) Rows rows_from(const Rows &rows, std::size_t fi
     Rows rest = rows;
     rest.count -= first;
     rest.x = static_cast<const char *>(rows.x) + i * rows.x_row_stride_bytes;
+    if (rows.other)
+        rest.other = static_cast<const char *>(rows.other) + i * rows.other_row_stride_bytes;
     if (rows.y)
         rest.y = static_cast<char *>(rows.y) + i * rows.y_row_stride_bytes;
     rest.labels = rows.labels ? rows.labels + place : nullptr;

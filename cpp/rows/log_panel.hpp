@@ -47,6 +47,25 @@ template <class C, class Scalars> INLINE Excess<C> excess_of(const Scalars &rows
     return excess;
 }
 
+// Whether results are losses of all classes, or of a logarithm beside the label.
+INLINE bool is_spread(const Rows &rows) {
+    return rows.loss && (rows.other || rows.extra || rows.loss->smoothing != 0);
+}
+// A row as the row engine knows it.
+template <class C, class Scalars>
+INLINE RowFacts<const C *, C> facts_of(const Scalars &rows, int r, const Place<C> &at) {
+    const std::size_t i = at.first + static_cast<std::size_t>(r);
+    const auto *other = static_cast<const char *>(at.batch.other);
+    const auto offset = static_cast<std::ptrdiff_t>(i) * at.batch.other_row_stride_bytes;
+    return {at.x(r, 0),
+            reinterpret_cast<const C *>(other ? other + offset : nullptr),
+            at.batch.length,
+            scaling_for(1, C()),
+            {rows.max[r], 0, 0},
+            &at.batch,
+            static_cast<std::ptrdiff_t>(i)};
+}
+
 // quotient() by a temperature of 1
 template <class C> INLINE Real<C> distance(double max, double x) {
     if constexpr (sizeof(C) == 4) {
@@ -75,8 +94,7 @@ struct LogPanel {
     static constexpr std::size_t longest_grouped_in_stream = 512;
 
     template <class C> static INLINE bool serves(const Rows &rows) {
-        return *rows.temperature == 1 && !rows.other &&
-               !(rows.labels && (rows.extra || rows.loss->smoothing != 0));
+        return *rows.temperature == 1 && (!rows.other || rows.loss);
     }
     template <class C, class Scalars> static INLINE void note(Scalars &, const Place<C> &) {}
     template <class C, class Sums, class Scalars>
@@ -218,7 +236,8 @@ private:
         using V = Vec<C, native_lanes<C>>;
         using W = Doubles<V>;
         const Rows &batch = at.batch;
-        if (batch.row_stride != 1 || batch.extra || (batch.labels && batch.loss->weight))
+        if (batch.row_stride != 1 || batch.extra || is_spread(batch) ||
+            (batch.labels && batch.loss->weight))
             return false;
         const W zero = broadcast<W>(0), nan = broadcast<W>(not_a_number<double>);
         for (int begin = 0; begin < at.count; begin += V::lanes) {
@@ -258,6 +277,10 @@ private:
         for (int r = 0; r < at.count; ++r) {
             const std::ptrdiff_t index = at.index(r);
             double &result = at.batch.results[index];
+            if (is_spread(at.batch)) {
+                store_spread_loss(rows, r, at);
+                continue;
+            }
             if (at.batch.labels) {
                 store_loss(&result, rows, r, at, at.batch.labels[index]);
                 continue;
@@ -279,6 +302,16 @@ private:
                 result, at.batch.loss->weight ? at.batch.loss->weight[label] : 1,
                 distance<C>(static_cast<double>(rows.max[r]), load_one(at.x(r, label))),
                 excess_of<C>(rows, r));
+    }
+    template <class C>
+    static INLINE void store_spread_loss(const LoggedLanes<C> &rows, int r, const Place<C> &at) {
+        const auto row = facts_of(rows, r, at);
+        if (is_ignored(row))
+            Loss<C>::store(row, 0);
+        else if (is_irregular(rows, r))
+            Loss<C>::store(row, not_a_number<double>);
+        else
+            Loss<C>(row).store(row, excess_of<C>(rows, r));
     }
     template <class C>
     static INLINE void store_log_sum(double *result, const LoggedLanes<C> &rows, int r,
