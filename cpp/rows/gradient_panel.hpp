@@ -16,14 +16,18 @@ struct CrossEntropyWithGradPanel {
     template <class C> static constexpr bool has_results = false;
     static constexpr bool turns_short_rows = false;
     template <class C> static constexpr bool by_rows = sizeof(C) == 8;
+    static constexpr bool writes_rows = true;
     static constexpr bool any_temperature = false, has_steady_rows = false;
     static constexpr std::size_t longest_grouped_row = longest_gradient_in_group;
     static constexpr std::size_t longest_grouped_in_stream = 512;
 
     template <class C> static INLINE bool serves(const Rows &rows) {
-        return *rows.temperature == 1 && rows.labels && !rows.extra && !rows.loss->weight &&
-               rows.loss->z_loss == 0 && rows.loss->smoothing == 0 &&
-               rows.loss->divisor > 0x1p-16 && rows.loss->divisor < 0x1p200;
+        const double divisor = rows.loss->divisor;
+        return *rows.temperature == 1 &&
+               (needs_whole_rows(rows) || (divisor > 0x1p-16 && divisor < 0x1p200));
+    }
+    static INLINE bool needs_whole_rows(const Rows &rows) {
+        return LogPanel::needs_whole_rows(rows) || rows.loss->weight || rows.loss->z_loss != 0;
     }
     // A label at the maximum needs the sum of the others to all digits; otherwise the maximum must
     // be among the exponentials, like the label's own.
@@ -35,7 +39,7 @@ struct CrossEntropyWithGradPanel {
         rows.over_low = over.low;
         constexpr int lanes = sizeof rows.label / sizeof *rows.label;
         for (int r = 0; r < lanes; ++r) { // of rows that are not there as if they were ignored
-            const std::int64_t label = r < at.count ? at.label(r) : -1;
+            const std::int64_t label = r < at.count && at.batch.labels ? at.label(r) : -1;
             const C max = rows.max[r];
             const C target = label < 0 ? C(0) : static_cast<C>(load_one(at.x(r, label)));
             const bool others =
@@ -45,6 +49,57 @@ struct CrossEntropyWithGradPanel {
             rows.others[r] = others;
             rows.share[r] = label < 0 ? 0 : share;
             rows.top[r] = others ? rows.second[r] : max;
+        }
+    }
+    // Of a group that needs_whole_rows(), which write_rows() writes.
+    template <class C, class Sums, class Scalars>
+    static __attribute__((noinline)) void log(const Sums &sums, Scalars &rows) {
+        store_sums(sums.total(0), rows, 0);
+        if constexpr (sizeof(C) == 4) {
+            LogPanel::logarithms(lanes_of(rows, 0));
+            rows.logged = true;
+        } else {
+            rows.logged = LogPanel::are_plain(lanes_of(rows, 0));
+            if (rows.logged)
+                LogPanel::plain_logarithms(lanes_of(rows, 0));
+        }
+    }
+    // As the row engine does it, but that the group has the exponentials, their sums and, as a
+    // rule, the logarithms.
+    template <class C, class Group>
+    static __attribute__((noinline)) void write_rows(const Group &of, const Place<C> &at) {
+        const auto &rows = of.rows;
+        for (int r = 0; r < at.count; ++r) {
+            Row<CrossEntropyWithGrad, Plainly<C>> row{};
+            static_cast<RowFacts<const C *, C> &>(row) = facts_of<C>({rows.max[r], rows.second[r], rows.min[r]}, r, at);
+            row.y = at.y(r, 0);
+            row.kept = of.kept(r);
+            GradientStats<C> stats;
+            stats.ignored = is_ignored(row);
+            stats.regular = !is_irregular(rows, r);
+            if (stats.ignored || !stats.regular) {
+                Loss<C>::store(row, stats.ignored ? 0 : not_a_number<double>);
+            } else {
+                stats.sum = {rows.sum_high[r], sizeof(C) == 8 ? rows.sum_low[r] : 0};
+                stats.shift = static_cast<double>(rows.shift[r]);
+                stats.top = rows.top[r];
+                stats.top_exponential = rows.top_exponential[r];
+                stats.careful.origin = rows.origin[r];
+                stats.shallow = static_cast<double>(row.range.max - row.range.min) <=
+                                shallow_span<C>(1, row.n);
+                CrossEntropyWithGrad::begin(row, stats);
+                if (!stats.confident && !rows.logged) {
+                    stats.excess = excess(row.range, stats);
+                } else if (!stats.confident) {
+                    stats.excess = excess_of<C>(rows, r);
+                    if constexpr (sizeof(C) == 4)
+                        stats.excess.odds = rows.odds[r];
+                    else
+                        stats.excess.odds = {rows.odds[r], rows.odds_low[r]};
+                }
+                CrossEntropyWithGrad::conclude(row, stats);
+            }
+            CrossEntropyWithGrad::write(row, stats, false);
         }
     }
     template <class C, class Sums, class Scalars>

@@ -47,13 +47,9 @@ template <class C, class Scalars> INLINE Excess<C> excess_of(const Scalars &rows
     return excess;
 }
 
-// Whether results are losses of all classes, or of a logarithm beside the label.
-INLINE bool is_spread(const Rows &rows) {
-    return rows.loss && (rows.other || rows.extra || rows.loss->smoothing != 0);
-}
 // A row as the row engine knows it.
-template <class C, class Scalars>
-INLINE RowFacts<const C *, C> facts_of(const Scalars &rows, int r, const Place<C> &at) {
+template <class C>
+INLINE RowFacts<const C *, C> facts_of(const Range<C> &range, int r, const Place<C> &at) {
     const std::size_t i = at.first + static_cast<std::size_t>(r);
     const auto *other = static_cast<const char *>(at.batch.other);
     const auto offset = static_cast<std::ptrdiff_t>(i) * at.batch.other_row_stride_bytes;
@@ -61,7 +57,7 @@ INLINE RowFacts<const C *, C> facts_of(const Scalars &rows, int r, const Place<C
             reinterpret_cast<const C *>(other ? other + offset : nullptr),
             at.batch.length,
             scaling_for(1, C()),
-            {rows.max[r], 0, 0},
+            range,
             &at.batch,
             static_cast<std::ptrdiff_t>(i)};
 }
@@ -88,6 +84,7 @@ struct LogPanel {
     template <class C> static constexpr bool has_results = true;
     static constexpr bool turns_short_rows = true;
     template <class C> static constexpr bool by_rows = false;
+    static constexpr bool writes_rows = false;
     static constexpr bool any_temperature = false, has_steady_rows = false;
     static constexpr std::size_t least_turned_rows = 6;
     static constexpr std::size_t longest_grouped_row = longest_in_group;
@@ -95,6 +92,10 @@ struct LogPanel {
 
     template <class C> static INLINE bool serves(const Rows &rows) {
         return *rows.temperature == 1 && (!rows.other || rows.loss);
+    }
+    // Losses of all classes, or with what else is made of a row's logarithm.
+    static INLINE bool needs_whole_rows(const Rows &rows) {
+        return rows.loss && (rows.other || rows.extra || rows.loss->smoothing != 0);
     }
     template <class C, class Scalars> static INLINE void note(Scalars &, const Place<C> &) {}
     template <class C, class Sums, class Scalars>
@@ -236,7 +237,7 @@ private:
         using V = Vec<C, native_lanes<C>>;
         using W = Doubles<V>;
         const Rows &batch = at.batch;
-        if (batch.row_stride != 1 || batch.extra || is_spread(batch) ||
+        if (batch.row_stride != 1 || batch.extra || needs_whole_rows(batch) ||
             (batch.labels && batch.loss->weight))
             return false;
         const W zero = broadcast<W>(0), nan = broadcast<W>(not_a_number<double>);
@@ -277,7 +278,7 @@ private:
         for (int r = 0; r < at.count; ++r) {
             const std::ptrdiff_t index = at.index(r);
             double &result = at.batch.results[index];
-            if (is_spread(at.batch)) {
+            if (needs_whole_rows(at.batch)) {
                 store_spread_loss(rows, r, at);
                 continue;
             }
@@ -305,7 +306,7 @@ private:
     }
     template <class C>
     static INLINE void store_spread_loss(const LoggedLanes<C> &rows, int r, const Place<C> &at) {
-        const auto row = facts_of(rows, r, at);
+        const auto row = facts_of<C>({rows.max[r], 0, 0}, r, at);
         if (is_ignored(row))
             Loss<C>::store(row, 0);
         else if (is_irregular(rows, r))

@@ -41,7 +41,16 @@ struct CrossEntropyWithGrad {
         stats.ignored = is_ignored(row);
         if (stats.ignored)
             return row.pass();
-        const Loss<C> &loss = stats.loss = Loss<C>(row); // before exponentials overwrite x
+        begin(row, stats); // before exponentials overwrite x
+        reduce<true>(row, stats.others ? row.range.second : row.range.max, keep_in(row.kept),
+                     stats);
+    }
+    // What is known of a row before it is reduced.
+    template <class R>
+    static __attribute__((noinline)) void begin(const R &row,
+                                                GradientStats<typename R::C> &stats) {
+        using C = typename R::C;
+        const Loss<C> &loss = stats.loss = Loss<C>(row);
         // Without a second number, or with +inf, there is no excess.
         const bool alone = row.range.second == -infinity<C> || !(row.range.max < infinity<C>);
         // A label at the maximum needs the sum of the others to all digits, and not its own
@@ -62,8 +71,6 @@ struct CrossEntropyWithGrad {
             log_settle(apart, log);
             stats.excess = log.excess;
         }
-        reduce<true>(row, stats.others ? row.range.second : row.range.max, keep_in(row.kept),
-                     stats);
     }
     template <class R>
     static INLINE void settle(const R &row, GradientStats<typename R::C> &stats) {
@@ -75,6 +82,11 @@ struct CrossEntropyWithGrad {
             return Loss<C>::store(row, not_a_number<double>);
         if (!stats.confident)
             stats.excess = excess(row.range, stats);
+        conclude(row, stats);
+    }
+    // And once its excess is.
+    template <class R>
+    static INLINE void conclude(const R &row, GradientStats<typename R::C> &stats) {
         stats.loss.store(row, stats.excess);
         differentiate(row, stats);
         // Weights or probabilities that are not numbers.

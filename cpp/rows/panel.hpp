@@ -28,6 +28,7 @@ template <class C, int lanes> struct PanelScalars {
     alignas(64) double factor[lanes]; // of the exponentials
     alignas(64) C normal[lanes];      // 1 where Products::normal writes a single row, or 0
     alignas(64) C irregular[lanes];   // 0, or 1 where the edge rules of the op decide
+    bool logged;                      // odds and excess are known
     double over, over_low;            // 1 / divisor of all rows
     bool shallow;                     // as shallow_span() has it, all rows are
 };

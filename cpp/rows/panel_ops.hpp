@@ -287,7 +287,7 @@ private:
 
 // One op over rows that lie side by side.
 template <class Op, class C> bool each_panel(const Rows &rows) noexcept {
-    if (!Op::template serves<C>(rows) || is_spread(rows))
+    if (!Op::template serves<C>(rows) || Op::needs_whole_rows(rows))
         return false;
     PanelWalk<Op, C>(rows).run();
     if (rows.stream)

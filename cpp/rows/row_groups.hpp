@@ -40,7 +40,7 @@ public:
                 i < count && settle(now, first) <= exp_limit && scaling_.temperature == 1;
             bool in_company = is_plain || (i < count && Op::any_temperature);
             if constexpr (Op::template by_rows<C>)
-                in_company = in_company && Op::may_be_usual(now.rows);
+                in_company = in_company && (writes_rows() || Op::may_be_usual(now.rows));
             const bool along = y_ && i > 0 && in_company && other.usual;
             if (i > 0 && !along)
                 write(other, before);
@@ -63,6 +63,12 @@ public:
                 sum_up_far(now, first, company);
             if (along)
                 Op::template complete<C>(other.rows, 0, place(before), true);
+            if constexpr (Op::writes_rows)
+                if (writes_rows()) {
+                    Op::template log<C>(now, now.rows);
+                    now.usual = false;
+                    continue;
+                }
             now.usual = Op::template finish<C>(now, now.rows, 0);
             if constexpr (!Op::template by_rows<C>)
                 if (!now.usual)
@@ -71,6 +77,8 @@ public:
     }
 
 private:
+    INLINE bool writes_rows() const { return Op::writes_rows && Op::needs_whole_rows(rows_); }
+
     // Rows that are far from 0, which is rare, or not usual: of as many groups as it returns. Those
     // that follow rows that are not usual tend to be alike.
     __attribute__((noinline)) std::size_t one_by_one(std::size_t first, std::size_t most) const {
@@ -259,6 +267,9 @@ private:
     __attribute__((noinline)) void write(const Group &of, std::size_t first) const {
         if (of.is_done)
             return;
+        if constexpr (Op::writes_rows)
+            if (writes_rows())
+                return Op::template write_rows<C>(of, place(first));
         if constexpr (Op::template by_rows<C>)
             if (!of.usual)
                 return void(one_by_one(first, 1));

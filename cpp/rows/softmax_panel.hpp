@@ -13,12 +13,14 @@ namespace {
 // far from 0 are unless it has any_temperature. At last complete() does what is not the same of all
 // elements. An op that `has_results` may be without a y; results of one that `streams` may go past
 // the caches. turns_short_rows: rows/short_rows.hpp; has_steady_rows: rows/steady_rows.hpp.
+// A call that needs_whole_rows() is served where a row's elements follow each other.
 struct SoftmaxPanel {
     static constexpr bool keeps = true, capped = false, in_parts = true, streams = true;
     static constexpr int wanted = wants_min;
     template <class C> static constexpr bool has_results = false;
     static constexpr bool turns_short_rows = true;
     template <class C> static constexpr bool by_rows = false;
+    static constexpr bool writes_rows = false;
     static constexpr bool any_temperature = true, has_steady_rows = true;
     static constexpr std::size_t least_turned_rows = 8; // fewer are faster one by one
     static constexpr std::size_t longest_grouped_row = longest_softmax_in_group;
@@ -27,6 +29,7 @@ struct SoftmaxPanel {
     template <class C> static INLINE bool serves(const Rows &rows) {
         return is_moderate<C>(*rows.temperature);
     }
+    static INLINE bool needs_whole_rows(const Rows &) { return false; }
     template <class C, class Scalars> static INLINE void note(Scalars &, const Place<C> &) {}
     template <class C, class Sums, class Scalars>
     static INLINE bool finish(const Sums &sums, Scalars &rows, int k) {
