@@ -1,7 +1,6 @@
 // log_softmax, logsumexp and the cross-entropy of hard labels over rows whose scalars lie in lanes.
 #pragma once
-#include "rows/losses.hpp"
-#include "rows/panel.hpp"
+#include "rows/scored_rows.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
@@ -45,21 +44,6 @@ template <class C, class Scalars> INLINE Excess<C> excess_of(const Scalars &rows
     else
         excess.log = {rows.excess[r], rows.excess_low[r]};
     return excess;
-}
-
-// A row as the row engine knows it.
-template <class C>
-INLINE RowFacts<const C *, C> facts_of(const Range<C> &range, int r, const Place<C> &at) {
-    const std::size_t i = at.first + static_cast<std::size_t>(r);
-    const auto *other = static_cast<const char *>(at.batch.other);
-    const auto offset = static_cast<std::ptrdiff_t>(i) * at.batch.other_row_stride_bytes;
-    return {at.x(r, 0),
-            reinterpret_cast<const C *>(other ? other + offset : nullptr),
-            at.batch.length,
-            scaling_for(1, C()),
-            range,
-            &at.batch,
-            static_cast<std::ptrdiff_t>(i)};
 }
 
 // quotient() by a temperature of 1
@@ -237,8 +221,9 @@ private:
         using V = Vec<C, native_lanes<C>>;
         using W = Doubles<V>;
         const Rows &batch = at.batch;
-        if (batch.row_stride != 1 || batch.extra || needs_whole_rows(batch) ||
-            (batch.labels && batch.loss->weight))
+        const bool spread = needs_whole_rows(batch);
+        if (batch.row_stride != 1 || batch.extra || (spread && sizeof(C) == 8) ||
+            (batch.labels && batch.loss->weight && !spread))
             return false;
         const W zero = broadcast<W>(0), nan = broadcast<W>(not_a_number<double>);
         for (int begin = 0; begin < at.count; begin += V::lanes) {
@@ -246,6 +231,7 @@ private:
             const int count = left < V::lanes ? left : V::lanes;
             const W max = to_doubles(load<V>(rows.max + begin)), log = load<W>(rows.excess + begin);
             alignas(64) double element[V::lanes], result[V::lanes]; // the largest, or the label's
+            alignas(64) double weight[V::lanes] = {};               // of a loss over all classes
             store(element, max);
             for (int r = count; r < V::lanes; ++r)
                 element[r] = 1;
@@ -254,19 +240,28 @@ private:
                 if (label < 0)
                     return false;
                 element[r] = load_one(at.x(begin + r, label));
+                if (spread)
+                    weight[r] = label_weight(*batch.loss, label);
             }
             const W x = load<W>(element);
-            const auto from = batch.labels ? two_sums(max, sub(zero, x)) : Pairs<W>{x, zero};
+            const auto from = batch.loss ? two_sums(max, sub(zero, x)) : Pairs<W>{x, zero};
             const W size = SOFTLANE_ISA::max(from.high, sub(zero, from.high));
             const bool serves =
-                batch.labels ? !any_nan(choose(size, broadcast<W>(0x1p899), zero, nan))
+                batch.loss ? !any_nan(choose(size, broadcast<W>(0x1p899), zero, nan))
                              : !any_nan(choose(broadcast<W>(sizeof(C) == 4 ? 0x1p-126 : 0x1p-1022),
                                                size, zero, nan));
             if (!serves)
                 return false;
-            if constexpr (sizeof(C) == 4)
-                store(result, add(from.high, log));
-            else
+            if constexpr (sizeof(C) == 4) {
+                W sum = add(from.high, log);
+                if (spread) {
+                    sum = ScoredFloats(at, begin, count, rows.max + begin)
+                              .losses(load<W>(weight), from.high, log);
+                    if (any_nan(mul(sum, zero)))
+                        return false;
+                }
+                store(result, sum);
+            } else
                 store(result, added(from, Pairs<W>{log, load<W>(rows.excess_low + begin)}).high);
             __builtin_memcpy(batch.results + at.first + begin, result,
                              static_cast<std::size_t>(count) * sizeof *result);

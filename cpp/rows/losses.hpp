@@ -54,38 +54,45 @@ template <class C> struct ClassWeights {
     }
 };
 
-// sum v_c and sum v_c (max - x_c) * 2^-exponent, where 0 * inf is 0.
+// sum v_c and sum v_c (max - x_c) * 2^-exponent, where 0 * inf is 0; lane by lane, and added up.
+template <class C> struct ScoredLanes {
+    using V = Wide<C>;
+    WideSum<C> weight, distance;
+    V largest = broadcast<V>(0.0); // abs(v_c)
+
+    INLINE void add(const C *x, const ClassWeights<C> &weights, std::size_t n, C row_max,
+                    int exponent) {
+        const V unit = broadcast<V>(power_of_two(-exponent)), zero = broadcast<V>(0.0);
+        const V max = mul(broadcast<V>(static_cast<double>(row_max)), unit), less = sub(zero, unit);
+        sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+            const auto [v, v_rest] = weights(i, part);
+            const V of_x = load_wide(x + i, part, row_max), d = mul_add(of_x, less, max);
+            const V size = SOFTLANE_ISA::max(v, sub(zero, v));
+            largest = SOFTLANE_ISA::max(size, largest);
+            const V term = zero_where_at_most(mul(v, d), size, zero);
+            if constexpr (sizeof(C) == 4) {
+                weight += v;
+                distance += term;
+            } else {
+                const V d_rest = sum_rest(max, mul(of_x, less), d);
+                const V rest = mul_add(v, d_rest, mul_add(v_rest, d, product_rest(v, d)));
+                weight.add_pair(v, v_rest);
+                distance.add_pair(term, zero_where_at_most(finite_rest(rest), size, zero));
+            }
+        });
+    }
+};
 template <class C> struct Scored {
     Real<C> weight = 0.0, distance = 0.0;
-    double largest = 0; // abs(v_c)
+    double largest = 0;
 };
 template <class C>
 __attribute__((noinline)) Scored<C> scored(const C *x, const C *probabilities,
                                            const LossOptions &options, std::size_t n, C row_max,
                                            int exponent) {
-    using V = Wide<C>;
-    WideSum<C> weight, distance;
-    const V unit = broadcast<V>(power_of_two(-exponent)), zero = broadcast<V>(0.0);
-    const V max = mul(broadcast<V>(static_cast<double>(row_max)), unit), less = sub(zero, unit);
-    V largest = zero;
-    const ClassWeights<C> weights(probabilities, options, n);
-    sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-        const auto [v, v_rest] = weights(i, part);
-        const V of_x = load_wide(x + i, part, row_max), d = mul_add(of_x, less, max);
-        const V size = SOFTLANE_ISA::max(v, sub(zero, v));
-        largest = SOFTLANE_ISA::max(size, largest);
-        const V term = zero_where_at_most(mul(v, d), size, zero);
-        if constexpr (sizeof(C) == 4) {
-            weight += v;
-            distance += term;
-        } else {
-            const V d_rest = sum_rest(max, mul(of_x, less), d);
-            const V rest = mul_add(v, d_rest, mul_add(v_rest, d, product_rest(v, d)));
-            weight.add_pair(v, v_rest);
-            distance.add_pair(term, zero_where_at_most(finite_rest(rest), size, zero));
-        }
-    });
-    return {weight.total(), distance.total(), reduce_max(largest)};
+    ScoredLanes<C> lanes;
+    lanes.add(x, ClassWeights<C>(probabilities, options, n), n, row_max, exponent);
+    return {lanes.weight.total(), lanes.distance.total(), reduce_max(lanes.largest)};
 }
 
 // The loss of a hard label alone, for `distance` from the largest element: what Loss makes of it.
