@@ -222,7 +222,7 @@ private:
         using W = Doubles<V>;
         const Rows &batch = at.batch;
         const bool spread = needs_whole_rows(batch);
-        if (batch.row_stride != 1 || batch.extra || (spread && sizeof(C) == 8) ||
+        if (batch.row_stride != 1 || batch.extra ||
             (batch.labels && batch.loss->weight && !spread))
             return false;
         const W zero = broadcast<W>(0), nan = broadcast<W>(not_a_number<double>);
@@ -231,7 +231,7 @@ private:
             const int count = left < V::lanes ? left : V::lanes;
             const W max = to_doubles(load<V>(rows.max + begin)), log = load<W>(rows.excess + begin);
             alignas(64) double element[V::lanes], result[V::lanes]; // the largest, or the label's
-            alignas(64) double weight[V::lanes] = {};               // of a loss over all classes
+            alignas(64) double weight[2][V::lanes] = {};            // of a loss over all classes
             store(element, max);
             for (int r = count; r < V::lanes; ++r)
                 element[r] = 1;
@@ -240,8 +240,11 @@ private:
                 if (label < 0)
                     return false;
                 element[r] = load_one(at.x(begin + r, label));
-                if (spread)
-                    weight[r] = label_weight(*batch.loss, label);
+                if (spread) {
+                    const Real<C> of_label = label_weight<C>(*batch.loss, label);
+                    weight[0][r] = high(of_label);
+                    weight[1][r] = low(of_label);
+                }
             }
             const W x = load<W>(element);
             const auto from = batch.loss ? two_sums(max, sub(zero, x)) : Pairs<W>{x, zero};
@@ -252,17 +255,22 @@ private:
                                                size, zero, nan));
             if (!serves)
                 return false;
+            Reals<V> near, excess;
             if constexpr (sizeof(C) == 4) {
-                W sum = add(from.high, log);
-                if (spread) {
-                    sum = ScoredFloats(at, begin, count, rows.max + begin)
-                              .losses(load<W>(weight), from.high, log);
-                    if (any_nan(mul(sum, zero)))
-                        return false;
-                }
-                store(result, sum);
-            } else
-                store(result, added(from, Pairs<W>{log, load<W>(rows.excess_low + begin)}).high);
+                near = from.high;
+                excess = log;
+            } else {
+                near = from;
+                excess = {log, load<W>(rows.excess_low + begin)};
+            }
+            W sum = highs(added(near, excess));
+            if (spread) {
+                const ScoredRows<C> scored(at, begin, count, rows.max + begin);
+                sum = highs(scored.losses(load_reals<V>(weight[0], weight[1]), near, excess));
+                if (!scored.serves(max) || any_nan(mul(sum, zero)))
+                    return false;
+            }
+            store(result, sum);
             __builtin_memcpy(batch.results + at.first + begin, result,
                              static_cast<std::size_t>(count) * sizeof *result);
         }

@@ -95,6 +95,12 @@ __attribute__((noinline)) Scored<C> scored(const C *x, const C *probabilities,
     return {lanes.weight.total(), lanes.distance.total(), reduce_max(lanes.largest)};
 }
 
+// w_t (1 - s)
+template <class C> INLINE Real<C> label_weight(const LossOptions &options, std::int64_t label) {
+    return Real<C>(options.weight ? options.weight[label] : 1) *
+           (Real<C>(1) - Real<C>(options.smoothing));
+}
+
 // The loss of a hard label alone, for `distance` from the largest element: what Loss makes of it.
 template <class C>
 INLINE void store_label_loss(double *result, double weight, Real<C> distance,
@@ -133,8 +139,7 @@ template <class C> struct Loss {
         if (row.rows->labels) {
             label = row.label();
             target = load_one(row.x + label);
-            weight = Real<C>(options.weight ? options.weight[label] : 1) *
-                     (Real<C>(1) - Real<C>(options.smoothing));
+            weight = label_weight<C>(options, label);
         }
         spread = row.other || options.smoothing != 0;
         if (spread) {

@@ -50,6 +50,13 @@ template <int N> struct RealsOf<Vec<double, N>> {
 template <class V> using Reals = typename RealsOf<V>::Type;
 template <int N> INLINE Vec<double, N> highs(Vec<double, N> v) { return v; }
 template <class V> INLINE V highs(Pairs<V> v) { return v.high; }
+// From memory; of floats `low` is not used.
+template <class V> INLINE Reals<V> load_reals(const double *high, const double *low) {
+    if constexpr (sizeof(typename V::Scalar) == 4)
+        return load<Doubles<V>>(high);
+    else
+        return {load<V>(high), load<V>(low)};
+}
 
 template <int N> INLINE Vec<double, N> reciprocals(Vec<double, N> v) {
     return div(broadcast<Vec<double, N>>(1), v);
@@ -66,7 +73,11 @@ template <class V> INLINE Pairs<V> products(Pairs<V> a, Pairs<V> b) {
     const V low = add(rest, add(mul(a.high, b.low), mul(a.low, b.high))), high = add(p, low);
     return {high, sub(low, sub(high, p))};
 }
+template <int N> INLINE Vec<double, N> products(Vec<double, N> a, Vec<double, N> b) {
+    return mul(a, b);
+}
 // Its product with 1.
+template <int N> INLINE Vec<double, N> renormed(Vec<double, N> a) { return a; }
 template <class V> INLINE Pairs<V> renormed(Pairs<V> a) {
     const V s = add(a.high, a.low);
     return {s, sub(a.low, sub(s, a.high))};

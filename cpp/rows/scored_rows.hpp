@@ -22,30 +22,29 @@ INLINE RowFacts<const C *, C> facts_of(const Range<C> &range, int r, const Place
             static_cast<std::ptrdiff_t>(i)};
 }
 
-// Scored, of float rows in lanes.
-struct ScoredFloats {
-    using N = Vec<float, native_lanes<float>>;
-    using D = Doubles<N>;
-    D weight = broadcast<D>(0.0), distance = weight;
-    double largest = 0;
+// Scored, of rows in lanes.
+template <class C> struct ScoredRows {
+    using N = Vec<C, native_lanes<C>>;
+    using R = Reals<N>;
+    R weight, distance;
+    double largest;
 
-    INLINE ScoredFloats() {}
+    INLINE ScoredRows() {}
     // Of the `count` rows of a register from row `begin` on.
-    __attribute__((noinline)) ScoredFloats(const Place<float> &at, int begin, int count,
-                                           const float *row_max) {
-        GroupSums<float> weights, distances;
-        const Rows &batch = at.batch;
-        Wide<float> size = broadcast<Wide<float>>(0.0);
+    __attribute__((noinline)) ScoredRows(const Place<C> &at, int begin, int count,
+                                         const C *row_max) {
+        GroupSums<C> weights, distances;
+        Wide<C> size = broadcast<Wide<C>>(0.0);
         for (int r = 0; r < N::lanes; ++r) {
-            ScoredLanes<float> lanes;
+            ScoredLanes<C> lanes;
             if (r < count) {
-                const auto row = facts_of<float>({row_max[r], 0, 0}, begin + r, at);
-                lanes.add(row.x, ClassWeights<float>(row.other, *batch.loss, row.n), row.n,
+                const auto row = facts_of<C>({row_max[r], 0, 0}, begin + r, at);
+                lanes.add(row.x, ClassWeights<C>(row.other, *at.batch.loss, row.n), row.n,
                           row_max[r], 0);
                 size = max(lanes.largest, size);
             }
-            weights.store_sum(r, lanes.weight.high);
-            distances.store_sum(r, lanes.distance.high);
+            store_sum(weights, r, lanes.weight);
+            store_sum(distances, r, lanes.distance);
         }
         weight = weights.total();
         distance = distances.total();
@@ -53,15 +52,31 @@ struct ScoredFloats {
     }
     // Those of Loss, where `label` has the weights of the labels alone, `near` how far they are
     // from the largest elements.
-    INLINE D losses(D label, D near, D log) const {
-        return add(add(mul(label, add(near, log)), distance), mul(weight, log));
+    INLINE R losses(R label, R near, R log) const {
+        return added(added(products(label, added(near, log)), renormed(distance)),
+                     products(weight, log));
+    }
+    // Whether they are, but for losses that are not finite. Of double rows Loss may divide by a
+    // power of 2, and of quotients that are far from 1 it has no second limb.
+    INLINE bool serves(Doubles<N> max) const {
+        if constexpr (sizeof(C) == 4)
+            return true;
+        using D = Doubles<N>;
+        const D zero = broadcast<D>(0.0), one = broadcast<D>(1.0), limit = broadcast<D>(0x1p899);
+        const D apart = highs(distance), size = SOFTLANE_ISA::max(apart, sub(zero, apart));
+        const D most = SOFTLANE_ISA::max(size, SOFTLANE_ISA::max(max, sub(zero, max)));
+        const D small = choose(size, zero, zero, choose(broadcast<D>(0x1p-899), size, zero, one));
+        return reduce_max(choose(most, limit, small, one)) == 0;
+    }
+
+private:
+    static INLINE void store_sum(GroupSums<C> &sums, int r, const WideSum<C> &sum) {
+        if constexpr (sizeof(C) == 4)
+            sums.store_sum(r, sum.high);
+        else
+            sums.store_sum(r, two_sums(sum.high, sum.low));
     }
 };
-
-// The weight of a label alone, as Loss has it.
-INLINE double label_weight(const LossOptions &options, std::int64_t label) {
-    return (options.weight ? options.weight[label] : 1) * (1 - options.smoothing);
-}
 
 } // namespace
 } // namespace softlane::SOFTLANE_ISA
