@@ -59,18 +59,29 @@ struct CrossEntropyWithGrad {
         stats.others =
             loss.label >= 0 && loss.target == static_cast<double>(row.range.max) && !alone;
         stats.confident = loss.spread && !stats.others && !alone &&
-                          high(loss.distance(row, static_cast<double>(row.range.second))) > 3;
-        if (stats.confident) {
-            Row<LogRows, Plainly<C>> apart{};
-            apart.x = row.x;
-            apart.n = row.n;
-            apart.scaling = row.scaling;
-            apart.range = row.range;
-            LogStats<C> log;
-            log_reduce(apart, log);
-            log_settle(apart, log);
-            stats.excess = log.excess;
-        }
+                          high(loss.distance(row, static_cast<double>(row.range.second))) >
+                              least_confident;
+        if (stats.confident)
+            stats.excess = excess_apart(row);
+    }
+    // At a temperature of 1; `max` is finite.
+    template <class C> static INLINE bool is_confident(C max, C second) {
+        return second > -infinity<C> &&
+               static_cast<double>(max) - static_cast<double>(second) > least_confident;
+    }
+    static constexpr double least_confident = 3;
+    template <class C>
+    static __attribute__((noinline)) Excess<C> excess_apart(const RowFacts<const C *, C> &row) {
+        Row<LogRows, Plainly<C>> apart{};
+        apart.x = row.x;
+        apart.n = row.n;
+        apart.scaling = row.scaling;
+        apart.range = row.range;
+        apart.rows = row.rows;
+        LogStats<C> log;
+        log_reduce(apart, log);
+        log_settle(apart, log);
+        return log.excess;
     }
     template <class R>
     static INLINE void settle(const R &row, GradientStats<typename R::C> &stats) {
@@ -256,22 +267,12 @@ private:
             size > 0 ? (sizeof(C) == 4 ? 120 : 1000) - binade(size) + stats.unit_lift : 1000;
         const Factor<C, Products::direct> product(stats.factor, stats.lift, most);
         const int lift = product.exponent - stats.unit_lift;
-        const auto unit = broadcast<Wide<C>>(moved(stats.unit, lift));
-        const auto unit_low = broadcast<Wide<C>>(moved(stats.unit_low, lift));
+        const double unit = moved(stats.unit, lift), unit_low = moved(stats.unit_low, lift);
         const V after = broadcast<V>(product.after);
         const ClassWeights<C> weights(row.other, *row.rows->loss, row.n);
         sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            const auto [weight, weight_rest] = weights(i, part);
             const V p = product.before(without_least(load<V>(row.kept + i, part, C(0))));
-            if constexpr (sizeof(C) == 4) {
-                const Wide<C> v = mul_add(weight, unit, mul(weight, unit_low));
-                store(row.y + i, mul(sub(p, narrow(v)), after), part);
-            } else { // rounded once, as p is: where the two are the same, 0 is left
-                const Wide<C> low = mul_add(weight, unit_low, product_rest(weight, unit));
-                const Wide<C> rest = finite_rest(mul_add(weight_rest, unit, low));
-                const Wide<C> v = add(mul(weight, unit), rest);
-                store(row.y + i, mul(sub(p, v), after), part);
-            }
+            store(row.y + i, mul(sub(p, weights.times(i, part, unit, unit_low)), after), part);
         });
     }
 

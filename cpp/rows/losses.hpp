@@ -52,6 +52,20 @@ template <class C> struct ClassWeights {
         else
             return {mul(v, w), finite_rest(mul_add(v_rest, w, product_rest(v, w)))};
     }
+    // v_c (unit + unit_low). Of doubles it is rounded once, as a probability is: where the two are
+    // the same, their difference is 0.
+    template <class Part>
+    INLINE Vec<C, sum_lanes<C>> times(std::size_t i, Part part, double unit,
+                                      double unit_low) const {
+        const auto [weight, weight_rest] = (*this)(i, part);
+        const V by = broadcast<V>(unit), by_low = broadcast<V>(unit_low);
+        if constexpr (sizeof(C) == 4) {
+            return narrow(mul_add(weight, by, mul(weight, by_low)));
+        } else {
+            const V lower = mul_add(weight, by_low, product_rest(weight, by));
+            return add(mul(weight, by), finite_rest(mul_add(weight_rest, by, lower)));
+        }
+    }
 };
 
 // sum v_c and sum v_c (max - x_c) * 2^-exponent, where 0 * inf is 0; lane by lane, and added up.

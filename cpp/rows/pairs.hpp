@@ -50,12 +50,27 @@ template <int N> struct RealsOf<Vec<double, N>> {
 template <class V> using Reals = typename RealsOf<V>::Type;
 template <int N> INLINE Vec<double, N> highs(Vec<double, N> v) { return v; }
 template <class V> INLINE V highs(Pairs<V> v) { return v.high; }
-// From memory; of floats `low` is not used.
+// From memory and to it; of floats `low` is not used.
 template <class V> INLINE Reals<V> load_reals(const double *high, const double *low) {
     if constexpr (sizeof(typename V::Scalar) == 4)
         return load<Doubles<V>>(high);
     else
         return {load<V>(high), load<V>(low)};
+}
+template <int N> INLINE void store_reals(double *high, double *, Vec<double, N> v) {
+    store(high, v);
+}
+template <class V> INLINE void store_reals(double *high, double *low, Pairs<V> v) {
+    store(high, v.high);
+    store(low, v.low);
+}
+
+// v alone
+template <class V> INLINE Reals<V> as_reals(Doubles<V> v) {
+    if constexpr (sizeof(typename V::Scalar) == 4)
+        return v;
+    else
+        return {v, broadcast<V>(0)};
 }
 
 template <int N> INLINE Vec<double, N> reciprocals(Vec<double, N> v) {
@@ -82,9 +97,17 @@ template <class V> INLINE Pairs<V> renormed(Pairs<V> a) {
     const V s = add(a.high, a.low);
     return {s, sub(a.low, sub(s, a.high))};
 }
+template <int N> INLINE Vec<double, N> negative(Vec<double, N> a) {
+    return sub(broadcast<Vec<double, N>>(0), a);
+}
 template <class V> INLINE Pairs<V> negative(Pairs<V> a) {
     const V zero = broadcast<V>(0);
     return {sub(zero, a.high), sub(zero, a.low)};
+}
+template <int N>
+INLINE Vec<double, N> chosen(Vec<double, N> a, Vec<double, N> b, Vec<double, N> if_at_most,
+                             Vec<double, N> otherwise) {
+    return choose(a, b, if_at_most, otherwise);
 }
 template <class V> INLINE Pairs<V> chosen(V a, V b, Pairs<V> if_at_most, Pairs<V> otherwise) {
     return {choose(a, b, if_at_most.high, otherwise.high),

@@ -19,17 +19,29 @@ template <class C, int lanes> struct PanelScalars {
     alignas(64) double odds[lanes], excess[lanes]; // as in Excess; the latter is its logarithm,
     // of double rows in two limbs
     alignas(64) double odds_low[sizeof(C) == 8 ? lanes : 1], excess_low[sizeof(C) == 8 ? lanes : 1];
-    // of a loss with its gradient:
+    // of a loss with its gradient; what of double rows is in two limbs has the second in `*_low`:
+    static constexpr int low_lanes = sizeof(C) == 8 ? lanes : 1;
     std::int64_t label[lanes];
-    C target[lanes];                  // x of the label
-    double gradient[lanes];           // of the label's class
-    alignas(64) double others[lanes]; // 1 where `top` is the second, or 0
-    alignas(64) double share[lanes];  // 1 / divisor, or 0 of an ignored row
-    alignas(64) double factor[lanes]; // of the exponentials
-    alignas(64) C normal[lanes];      // 1 where Products::normal writes a single row, or 0
+    C target[lanes];                                            // x of the label
+    alignas(64) double weight[lanes], weight_low[low_lanes];    // of the label alone
+    alignas(64) double loss[lanes], gradient[lanes];            // the latter of the label's class
+    alignas(64) double others[lanes];                           // 1 where `top` is the second, or 0
+    alignas(64) double share[lanes];                            // 1 / divisor, or 0 of an ignored row
+    alignas(64) double factor[lanes];                           // of the exponentials
+    alignas(64) C normal[lanes]; // 1 where Products::normal writes a single row, or 0
+    double over, over_low;       // 1 / divisor of all rows
+    bool weighted;               // there are options
+    bool logged;                 // odds and excess are known
+    bool in_lanes;               // no row needs more than there is here
+    // and of one over all classes: Scored,
+    bool spread;
+    double largest; // the largest of all rows
+    alignas(64) double all_weight[lanes], all_weight_low[low_lanes];
+    alignas(64) double all_distance[lanes], all_distance_low[low_lanes];
+    // the label's part of the smoothing, and the excess from a pass of its own, or -1
+    alignas(64) double own[lanes], own_low[low_lanes];
+    alignas(64) double apart[lanes], apart_low[low_lanes];
     alignas(64) C irregular[lanes];   // 0, or 1 where the edge rules of the op decide
-    bool logged;                      // odds and excess are known
-    double over, over_low;            // 1 / divisor of all rows
     bool shallow;                     // as shallow_span() has it, all rows are
 };
 template <class Scalars> INLINE bool is_irregular(const Scalars &rows, int r) {

@@ -63,15 +63,9 @@ public:
                 sum_up_far(now, first, company);
             if (along)
                 Op::template complete<C>(other.rows, 0, place(before), true);
-            if constexpr (Op::writes_rows)
-                if (writes_rows()) {
-                    Op::template log<C>(now, now.rows);
-                    now.usual = false;
-                    continue;
-                }
             now.usual = Op::template finish<C>(now, now.rows, 0);
             if constexpr (!Op::template by_rows<C>)
-                if (!now.usual)
+                if (!now.usual && !writes_rows())
                     Op::template lift<C>(now.rows, 0);
         }
     }
@@ -268,7 +262,7 @@ private:
         if (of.is_done)
             return;
         if constexpr (Op::writes_rows)
-            if (writes_rows())
+            if (writes_rows() && !of.usual)
                 return Op::template write_rows<C>(of, place(first));
         if constexpr (Op::template by_rows<C>)
             if (!of.usual)
