@@ -14,10 +14,12 @@ struct CrossEntropyWithGradPanel {
     static constexpr bool streams = false;
     static constexpr int wanted = wants_min | wants_second;
     template <class C> static constexpr bool has_results = false;
-    static constexpr bool turns_short_rows = false;
+    static constexpr bool turns_short_rows = true;
     template <class C> static constexpr bool by_rows = sizeof(C) == 8;
     static constexpr bool writes_rows = true;
+    static INLINE bool turns(const Rows &rows) { return !LogPanel::needs_whole_rows(rows) && rows.loss->z_loss == 0; }
     static constexpr bool any_temperature = false, has_steady_rows = false;
+    static constexpr std::size_t least_turned_rows = 8;
     static constexpr std::size_t longest_grouped_row = longest_gradient_in_group;
     static constexpr std::size_t longest_grouped_in_stream = 512;
 

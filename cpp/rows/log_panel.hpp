@@ -69,6 +69,7 @@ struct LogPanel {
     static constexpr bool turns_short_rows = true;
     template <class C> static constexpr bool by_rows = false;
     static constexpr bool writes_rows = false;
+    static INLINE bool turns(const Rows &) { return true; }
     static constexpr bool any_temperature = false, has_steady_rows = false;
     static constexpr std::size_t least_turned_rows = 6;
     static constexpr std::size_t longest_grouped_row = longest_in_group;

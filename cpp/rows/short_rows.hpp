@@ -16,7 +16,7 @@ template <class C> INLINE bool is_short(const Rows &rows) {
     return rows.length <= longest_short_row<C> && !(groups_early && rows.length >= turn);
 }
 
-template <class Op, class C> class ShortRows {
+template <class RowOp, class Op, class C> class ShortRows {
     using N = Vec<C, native_lanes<C>>;
     using V = Vec<C, 2 * sum_lanes<C>>; // the rows of a panel; of few, not too many lanes are empty
     static constexpr int block = 16 / sizeof(C); // columns that are turned at a time
@@ -90,24 +90,34 @@ private:
         const std::ptrdiff_t x_bytes = V::lanes * x_stride, y_bytes = V::lanes * y_stride;
         for (std::size_t i = 0;; ++i) {
             Turned &now = turned[i % 2];
-            if (i < count)
+            const auto place = [&](std::size_t k, const char *from) INLINE_LAMBDA {
+                return Place<C>{rows_,    first + k * V::lanes,
+                                rows,     from,
+                                y,        x_stride,
+                                y_stride, sizeof(C),
+                                sizeof(C)};
+            };
+            if (i < count) {
                 for (int k = 0; k < V::lanes; k += N::lanes) {
                     Extremes<Op::wanted, N> extremes;
                     take(reinterpret_cast<const C *>(x + k * x_stride), x_stride, now.side(k),
                          extremes);
                     note_range(extremes, now.rows, k);
-                    prepare<Argument::plain, C>(1, now.rows, k);
                 }
+                Op::note(now.rows, place(i, x));
+                for (int k = 0; k < V::lanes; k += N::lanes)
+                    prepare<Argument::plain, C>(1, now.rows, k);
+            }
             if (i > 0) {
                 Turned &last = turned[(i + 1) % 2];
-                const Place<C> at{rows_,    first + (i - 1) * V::lanes,
-                                  rows,     x - x_bytes,
-                                  y,        x_stride,
-                                  y_stride, sizeof(C),
-                                  sizeof(C)};
-                if (!Op::template has_results<C> || y)
-                    write(y, y_stride, last);
-                Op::template complete<C>(last.rows, 0, at, last.unusual == 0);
+                const Place<C> at = place(i - 1, x - x_bytes);
+                if (Op::writes_rows && last.unusual != 0) {
+                    one_by_one(at);
+                } else {
+                    if (!Op::template has_results<C> || y)
+                        write(y, y_stride, last);
+                    Op::template complete<C>(last.rows, 0, at, last.unusual == 0);
+                }
                 if (y)
                     y += y_bytes;
             }
@@ -117,13 +127,14 @@ private:
             using P = Panel<V, Whole>;
             const Side<C> side = now.side(0);
             const P panel{{side.data, side.stride_bytes}, side, n_, {}, scaling_};
-            LaneSums<V> sums(n_);
+            LaneSums<V> sums(n_, {side.data, side.stride_bytes});
             Ahead ahead{x + x_bytes, asks_results ? y : nullptr};
             reduce<Op>(panel, now.rows, sums, ahead, settle_ranges<Op::wanted>(panel, now.rows));
             now.unusual = 0;
             for (int k = 0; k < V::lanes; k += N::lanes)
                 if (!Op::template finish<C>(sums, now.rows, k)) {
-                    Op::template lift<C>(now.rows, k);
+                    if constexpr (!Op::writes_rows)
+                        Op::template lift<C>(now.rows, k);
                     now.unusual |= 1u << (k / N::lanes);
                 }
         }
@@ -131,11 +142,21 @@ private:
     INLINE void write(char *y, std::ptrdiff_t stride, Turned &turned) const {
         for (int k = 0; k < V::lanes; k += N::lanes) {
             C *to = reinterpret_cast<C *>(y + k * stride);
-            if ((turned.unusual >> (k / N::lanes) & 1) == 0)
+            if (Op::writes_rows || (turned.unusual >> (k / N::lanes) & 1) == 0)
                 put(to, stride, turned.side(k), Op::template usual_of<N>(turned.rows, k));
-            else
+            else if constexpr (!Op::writes_rows)
                 put_unusual(to, stride, turned.side(k), turned.rows, k);
         }
+    }
+    // A panel that is not usual, of an op that writes_rows.
+    __attribute__((noinline)) void one_by_one(const Place<C> &at) const {
+        Rows rows = rows_from(rows_, at.first);
+        rows.count = static_cast<std::size_t>(at.count);
+        rows.x = at.x_data;
+        rows.y = at.y_data;
+        rows.x_row_stride_bytes = at.x_row_bytes;
+        rows.y_row_stride_bytes = at.y_row_bytes;
+        each_row<RowOp, C>(rows);
     }
     // Asks for the next panel's rows, and for the lines of this one's results if they come from
     // memory.
@@ -266,11 +287,11 @@ template <class RowOp, class PanelOp, class C> void each_grouped_row(const Rows 
 // One op over a batch of rows, by the way that is fastest for their length.
 template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) noexcept {
     if constexpr (PanelOp::turns_short_rows)
-        if (is_short<C>(rows)) {
+        if (is_short<C>(rows) && PanelOp::turns(rows)) {
             std::size_t done = 0;
             if (rows.count >= PanelOp::least_turned_rows &&
                 has_scalars_in_lanes<PanelOp, C>(rows)) {
-                const ShortRows<PanelOp, C> turned(rows);
+                const ShortRows<RowOp, PanelOp, C> turned(rows);
                 if (turned.served())
                     done = turned.run();
             }

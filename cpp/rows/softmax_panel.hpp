@@ -21,6 +21,7 @@ struct SoftmaxPanel {
     static constexpr bool turns_short_rows = true;
     template <class C> static constexpr bool by_rows = false;
     static constexpr bool writes_rows = false;
+    static INLINE bool turns(const Rows &) { return true; }
     static constexpr bool any_temperature = true, has_steady_rows = true;
     static constexpr std::size_t least_turned_rows = 8; // fewer are faster one by one
     static constexpr std::size_t longest_grouped_row = longest_softmax_in_group;
