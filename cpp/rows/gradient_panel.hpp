@@ -6,6 +6,52 @@
 namespace softlane::SOFTLANE_ISA {
 namespace {
 
+// The scalars of a register's rows, as LogLanes has them.
+template <class C> struct GradientLanes {
+    const C *max, *min, *target, *top_exponential;
+    const double *others, *share, *odds, *odds_low, *excess, *excess_low, *weight, *weight_low;
+    const double *all_weight, *all_weight_low, *all_distance, *all_distance_low;
+    const double *own, *own_low, *apart, *apart_low;
+    double *loss, *gradient, *factor;
+    C *hi, *lo, *normal;
+    double over, over_low;
+    bool weighted, spread;
+};
+template <class C, int lanes>
+INLINE GradientLanes<C> gradient_lanes(PanelScalars<C, lanes> &rows, int k) {
+    const int low = sizeof(C) == 8 ? k : 0;
+    return {rows.max + k,
+            rows.min + k,
+            rows.target + k,
+            rows.top_exponential + k,
+            rows.others + k,
+            rows.share + k,
+            rows.odds + k,
+            rows.odds_low + low,
+            rows.excess + k,
+            rows.excess_low + low,
+            rows.weight + k,
+            rows.weight_low + low,
+            rows.all_weight + k,
+            rows.all_weight_low + low,
+            rows.all_distance + k,
+            rows.all_distance_low + low,
+            rows.own + k,
+            rows.own_low + low,
+            rows.apart + k,
+            rows.apart_low + low,
+            rows.loss + k,
+            rows.gradient + k,
+            rows.factor + k,
+            rows.hi + k,
+            rows.lo + k,
+            rows.normal + k,
+            rows.over,
+            rows.over_low,
+            rows.weighted,
+            rows.spread};
+}
+
 // What CrossEntropyWithGrad makes of rows, for temperatures of 1 and losses without weights,
 // smoothing and z-loss; double rows that need more than Products::normal go one by one.
 struct CrossEntropyWithGradPanel {
@@ -62,77 +108,25 @@ struct CrossEntropyWithGradPanel {
             note_weights(rows, at);
     }
     template <class C, class Sums, class Scalars>
-    static __attribute__((noinline)) bool finish(const Sums &sums, Scalars &rows, int k) {
-        using V = Vec<C, native_lanes<C>>;
-        using D = Doubles<V>;
-        using R = Reals<V>;
-        constexpr bool is_float = sizeof(C) == 4;
-        const int low = is_float ? 0 : k;
-        const R total = sums.total(k);
+    static INLINE bool finish(const Sums &sums, Scalars &rows, int k) {
+        const Reals<Vec<C, native_lanes<C>>> total = sums.total(k);
         store_sums(total, rows, k);
-        if constexpr (is_float)
-            rows.logged = (LogPanel::logarithms(lanes_of(rows, k)), true);
-        else if ((rows.logged = LogPanel::are_plain(lanes_of(rows, k))))
-            LogPanel::plain_logarithms(lanes_of(rows, k));
-        rows.in_lanes = rows.in_lanes && rows.logged;
-        if (!rows.in_lanes)
-            return false;
-
-        double label[V::lanes];
-        label_exponentials<C>(sums, rows, k, label);
-        const D zero = broadcast<D>(0), one = broadcast<D>(1), others = load<D>(rows.others + k),
-                share = load<D>(rows.share + k);
-        const R none = as_reals<V>(zero), e = as_reals<V>(load<D>(label)),
-                top = as_reals<V>(to_doubles(load<V>(rows.top_exponential + k)));
-        const R odds = load_reals<V>(rows.odds + k, rows.odds_low + low),
-                weight = load_reals<V>(rows.weight + k, rows.weight_low + low);
-        const R inverse = reciprocals(total), p = reciprocals(added(as_reals<V>(one), odds));
-        // the label's probability lacks this of 1
-        const R rest = chosen(others, zero, products(added(total, negative(e)), inverse),
-                              products(odds, p));
-        const R of_others = products(rest, reciprocals(added(total, negative(top))));
-        R all = weight, target = added(none, negative(products(weight, rest)));
-        if (rows.spread) {
-            const R spread = load_reals<V>(rows.all_weight + k, rows.all_weight_low + low);
-            all = added(added(weight, spread), none);
-            target = added(target, products(added(spread, none),
-                                            chosen(others, zero, products(e, inverse), p)));
-            target = added(target, negative(load_reals<V>(rows.own + k, rows.own_low + low)));
-        }
-        R over;
-        if constexpr (is_float)
-            over = share;
-        else
-            over = {broadcast<D>(rows.over), broadcast<D>(rows.over_low)};
-        const R factor = products(products(chosen(others, zero, inverse, of_others), all), over);
-        const D size = choose(share, zero, zero, highs(factor));
-        store(rows.gradient + k, highs(products(target, over)));
-        if constexpr (is_float) {
-            store(rows.factor + k, size);
-            store_limbs(size, rows.hi + k, rows.lo + k);
+        if constexpr (sizeof(C) == 4) {
+            LogPanel::logarithms(lanes_of(rows, k));
+            rows.logged = true;
         } else {
-            store_limbs(factor, rows.hi + k, rows.lo + k);
+            rows.logged = LogPanel::are_plain(lanes_of(rows, k));
+            if (rows.logged)
+                LogPanel::plain_logarithms(lanes_of(rows, k));
         }
-        const D loss = losses<V>(rows, k);
-        store(rows.loss + k, loss);
-
-        // Products::normal, as for a single row, or of no account. (Factor::direct has no exponent
-        // of its own between these other bounds.)
-        const D span = to_doubles(sub(load<V>(rows.max + k), load<V>(rows.min + k)));
-        const D shallow = choose(span, broadcast<D>(shallow_span<C>(1, sums.n)), one, zero);
-        const double least = is_float ? (rows.weighted ? 0x1p-89 : 0x1p-100)
-                                      : (rows.weighted ? 0x1p-899 : 0x1p-900),
-                     most = rows.weighted ? (is_float ? 0x1p29 : 0x1p800) : infinity<double>;
-        D normal = choose(size, broadcast<D>(most), shallow, zero);
-        normal = choose(broadcast<D>(least), size, normal, zero);
-        const bool serves_ignored = is_float && !rows.spread;
-        normal = choose(share, zero, broadcast<D>(serves_ignored ? 1.0 : 0.0), normal);
-        if constexpr (is_float)
-            store(rows.normal + k, from_doubles<V>(normal));
-        if (rows.weighted) // of others it is whatever it is
-            normal = choose(mul(loss, zero), zero, normal, zero);
-        const bool usual = !any_nan(highs(total)) && reduce_max(sub(one, normal)) == 0;
-        if (rows.weighted) // a group
+        if (!rows.in_lanes || !rows.logged) {
+            rows.in_lanes = false;
+            return false;
+        }
+        double label[native_lanes<C>];
+        label_exponentials<C>(sums, rows, k, label);
+        const bool usual = differentiate(gradient_lanes(rows, k), total, label, sums.n);
+        if (rows.weighted) // a group, or it does not matter
             rows.in_lanes = usual;
         return usual && !rows.spread;
     }
@@ -257,27 +251,76 @@ private:
                 rows.apart_low[r] = low(log);
         }
     }
-    template <class V, class Scalars> static INLINE Doubles<V> losses(const Scalars &rows, int k) {
-        using C = typename V::Scalar;
-        using R = Reals<V>;
+    // The factors, gradients and losses of a register's rows. Whether usual_of() makes their
+    // results, but for what smoothing and probabilities take off.
+    template <class C>
+    static __attribute__((noinline)) bool
+    differentiate(const GradientLanes<C> &rows, const Reals<Vec<C, native_lanes<C>>> &total,
+                  const double *label_exponential, std::size_t n) {
+        using V = Vec<C, native_lanes<C>>;
         using D = Doubles<V>;
-        const int low = sizeof(C) == 4 ? 0 : k;
-        const D zero = broadcast<D>(0), max = to_doubles(load<V>(rows.max + k)),
-                target = to_doubles(load<V>(rows.target + k));
-        R near, log = load_reals<V>(rows.excess + k, rows.excess_low + low);
-        if constexpr (sizeof(C) == 4)
-            near = sub(max, target);
-        else
-            near = two_sums(max, sub(zero, target));
-        const R weight = load_reals<V>(rows.weight + k, rows.weight_low + low);
-        if (!rows.spread)
-            return highs(products(weight, added(near, log)));
-        const R apart = load_reals<V>(rows.apart + k, rows.apart_low + low);
-        log = chosen(zero, highs(apart), apart, log);
-        ScoredRows<C> scored;
-        scored.weight = load_reals<V>(rows.all_weight + k, rows.all_weight_low + low);
-        scored.distance = load_reals<V>(rows.all_distance + k, rows.all_distance_low + low);
-        return highs(scored.losses(weight, near, log));
+        using R = Reals<V>;
+        constexpr bool is_float = sizeof(C) == 4;
+        const D zero = broadcast<D>(0), one = broadcast<D>(1), others = load<D>(rows.others),
+                share = load<D>(rows.share), max = to_doubles(load<V>(rows.max));
+        const R none = as_reals<V>(zero), e = as_reals<V>(load<D>(label_exponential)),
+                top = as_reals<V>(to_doubles(load<V>(rows.top_exponential)));
+        const R odds = load_reals<V>(rows.odds, rows.odds_low),
+                weight = load_reals<V>(rows.weight, rows.weight_low);
+        const R inverse = reciprocals(total), p = reciprocals(added(as_reals<V>(one), odds));
+        // the label's probability lacks this of 1
+        const R rest = chosen(others, zero, products(added(total, negative(e)), inverse),
+                              products(odds, p));
+        const R of_others = products(rest, reciprocals(added(total, negative(top))));
+        R all = weight, target = added(none, negative(products(weight, rest)));
+        R near, over, log = load_reals<V>(rows.excess, rows.excess_low), loss;
+        if constexpr (is_float) {
+            near = sub(max, to_doubles(load<V>(rows.target)));
+            over = share;
+        } else {
+            near = two_sums(max, sub(zero, load<V>(rows.target)));
+            over = {broadcast<D>(rows.over), broadcast<D>(rows.over_low)};
+        }
+        if (rows.spread) {
+            ScoredRows<C> scored;
+            scored.weight = load_reals<V>(rows.all_weight, rows.all_weight_low);
+            scored.distance = load_reals<V>(rows.all_distance, rows.all_distance_low);
+            all = added(added(weight, scored.weight), none);
+            target = added(target, products(added(scored.weight, none),
+                                            chosen(others, zero, products(e, inverse), p)));
+            target = added(target, negative(load_reals<V>(rows.own, rows.own_low)));
+            const R apart = load_reals<V>(rows.apart, rows.apart_low);
+            loss = scored.losses(weight, near, chosen(zero, highs(apart), apart, log));
+        } else {
+            loss = products(weight, added(near, log));
+        }
+        const R factor = products(products(chosen(others, zero, inverse, of_others), all), over);
+        const D size = choose(share, zero, zero, highs(factor));
+        store(rows.loss, highs(loss));
+        store(rows.gradient, highs(products(target, over)));
+        if constexpr (is_float) {
+            store(rows.factor, size);
+            store_limbs(size, rows.hi, rows.lo);
+        } else {
+            store_limbs(factor, rows.hi, rows.lo);
+        }
+
+        // Products::normal, as for a single row, or of no account. (Within the other bounds
+        // Products::direct, which spread losses have, has no exponent of its own.)
+        const D span = to_doubles(sub(load<V>(rows.max), load<V>(rows.min)));
+        const D shallow = choose(span, broadcast<D>(shallow_span<C>(1, n)), one, zero);
+        const double least =
+            rows.spread ? (is_float ? 0x1p-89 : 0x1p-899) : CrossEntropyWithGrad::least_normal<C>;
+        const double most = CrossEntropyWithGrad::largest_normal<C>;
+        D normal = choose(broadcast<D>(least), size, shallow, zero);
+        normal = choose(size, broadcast<D>(most), normal, zero);
+        const bool serves_ignored = is_float && !rows.spread;
+        normal = choose(share, zero, broadcast<D>(serves_ignored ? 1.0 : 0.0), normal);
+        if constexpr (is_float)
+            store(rows.normal, from_doubles<V>(normal));
+        if (rows.weighted) // others' are whatever they are
+            normal = choose(mul(highs(loss), zero), zero, normal, zero);
+        return !any_nan(highs(total)) && reduce_max(sub(one, normal)) == 0;
     }
     // Row r of one of whose loss over all classes everything is known.
     template <class C, class Group>

@@ -149,6 +149,12 @@ struct CrossEntropyWithGrad {
         return zero_where_at_most(e, e, broadcast<V>(least_kept<C>));
     }
 
+    // Factors for Products::normal, of shallow rows.
+    template <class C>
+    static constexpr double least_normal = sizeof(C) == 4 ? 0x1p-100 : 0x1p-900;
+    template <class C>
+    static constexpr double largest_normal = sizeof(C) == 4 ? 0x1p29 : 0x1p800;
+
 private:
     // Whether the row goes past the caches, if it is written beside another.
     template <class R> static INLINE bool replaces(const R &row) {
@@ -164,12 +170,13 @@ private:
         // Beyond this a probability that is not 0 has a normal result, and lowered() may not be
         // used.
         const bool huge = binade(stats.unit) - stats.unit_lift >= (is_float ? 26 : 55);
-        if (is_spread(row) || options.weight || options.z_loss != 0 || huge)
+        if (is_spread(row) || options.z_loss != 0 || huge)
             return Products::direct;
-        return stats.lift == 0 && stats.shallow &&
-                       high(stats.factor) >= (is_float ? 0x1p-100 : 0x1p-900)
-                   ? Products::normal
-                   : Products::lowered;
+        const double factor = high(stats.factor);
+        if (stats.lift == 0 && stats.shallow && factor >= least_normal<typename R::C> &&
+            factor <= largest_normal<typename R::C>)
+            return Products::normal;
+        return options.weight ? Products::direct : Products::lowered;
     }
     template <class R>
     static __attribute__((noinline)) void differentiate(const R &row,
@@ -215,7 +222,15 @@ private:
         const double most = size > stats.loss.sums.largest ? size : stats.loss.sums.largest;
         stats.far = stats.unit_lift != 0 ||
                     !(most * magnitude(stats.unit) < (sizeof(C) == 4 ? 0x1p126 : 0x1p1000));
+        const bool has_weight_alone = options.weight && !loss.spread && options.z_loss == 0;
         stats.factor = stats.factor * apart_from(v, stats.lift) * over;
+        if (has_weight_alone && magnitude(stats.lift) < 1000) { // products() may have it without
+            const double factor = moved(high(stats.factor), -stats.lift);
+            if (factor >= least_normal<C> && factor <= largest_normal<C>) {
+                stats.factor = moved(stats.factor, -stats.lift);
+                stats.lift = 0;
+            }
+        }
         if (loss.label < 0)
             return;
         // Of several terms the lifted one is nothing beside the others.

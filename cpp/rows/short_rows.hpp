@@ -71,7 +71,7 @@ private:
     struct Turned {
         alignas(64) C tile[longest_short_row<C> * pitch];
         PanelScalars<C, V::lanes> rows;
-        unsigned unusual; // a bit for each register's rows
+        unsigned unusual; // a bit for each register's rows; of an op that writes_rows: not 0
 
         INLINE Side<C> side(int k) {
             return {tile + k, static_cast<std::ptrdiff_t>(pitch * sizeof(C))};
@@ -129,8 +129,16 @@ private:
             const P panel{{side.data, side.stride_bytes}, side, n_, {}, scaling_};
             LaneSums<V> sums(n_, {side.data, side.stride_bytes});
             Ahead ahead{x + x_bytes, asks_results ? y : nullptr};
-            reduce<Op>(panel, now.rows, sums, ahead, settle_ranges<Op::wanted>(panel, now.rows));
+            const double size = settle_ranges<Op::wanted>(panel, now.rows);
             now.unusual = 0;
+            if constexpr (!Op::writes_rows) {
+                reduce<Op>(panel, now.rows, sums, ahead, size);
+            } else if (size <= exp_limit) {
+                exponentials<Argument::plain, Op>(panel, now.rows, sums, ahead);
+            } else {
+                now.unusual = 1;
+                continue;
+            }
             for (int k = 0; k < V::lanes; k += N::lanes)
                 if (!Op::template finish<C>(sums, now.rows, k)) {
                     if constexpr (!Op::writes_rows)
