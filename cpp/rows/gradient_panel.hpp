@@ -60,7 +60,7 @@ struct CrossEntropyWithGradPanel {
     static constexpr bool streams = false;
     static constexpr int wanted = wants_min | wants_second;
     template <class C> static constexpr bool has_results = false;
-    static constexpr bool turns_short_rows = true;
+    template <class C> static constexpr bool turns_short_rows = sizeof(C) == 4;
     template <class C> static constexpr bool by_rows = sizeof(C) == 8;
     static constexpr bool writes_rows = true;
     static INLINE bool turns(const Rows &rows) { return !LogPanel::needs_whole_rows(rows) && rows.loss->z_loss == 0; }

@@ -66,7 +66,7 @@ struct LogPanel {
     static constexpr bool keeps = false, capped = true, in_parts = false, streams = true;
     static constexpr int wanted = wants_second;
     template <class C> static constexpr bool has_results = true;
-    static constexpr bool turns_short_rows = true;
+    template <class C> static constexpr bool turns_short_rows = true;
     template <class C> static constexpr bool by_rows = false;
     static constexpr bool writes_rows = false;
     static INLINE bool turns(const Rows &) { return true; }

@@ -294,7 +294,7 @@ template <class RowOp, class PanelOp, class C> void each_grouped_row(const Rows 
 
 // One op over a batch of rows, by the way that is fastest for their length.
 template <class RowOp, class PanelOp, class C> void any_rows(const Rows &rows) noexcept {
-    if constexpr (PanelOp::turns_short_rows)
+    if constexpr (PanelOp::template turns_short_rows<C>)
         if (is_short<C>(rows) && PanelOp::turns(rows)) {
             std::size_t done = 0;
             if (rows.count >= PanelOp::least_turned_rows &&

@@ -18,7 +18,7 @@ struct SoftmaxPanel {
     static constexpr bool keeps = true, capped = false, in_parts = true, streams = true;
     static constexpr int wanted = wants_min;
     template <class C> static constexpr bool has_results = false;
-    static constexpr bool turns_short_rows = true;
+    template <class C> static constexpr bool turns_short_rows = true;
     template <class C> static constexpr bool by_rows = false;
     static constexpr bool writes_rows = false;
     static INLINE bool turns(const Rows &) { return true; }
