@@ -63,7 +63,9 @@ struct CrossEntropyWithGradPanel {
     template <class C> static constexpr bool turns_short_rows = sizeof(C) == 4;
     template <class C> static constexpr bool by_rows = sizeof(C) == 8;
     static constexpr bool writes_rows = true;
-    static INLINE bool turns(const Rows &rows) { return !LogPanel::needs_whole_rows(rows) && rows.loss->z_loss == 0; }
+    static INLINE bool turns(const Rows &rows) {
+        return !LogPanel::needs_whole_rows(rows) && rows.loss->z_loss == 0;
+    }
     static constexpr bool any_temperature = false, has_steady_rows = false;
     static constexpr std::size_t least_turned_rows = 8;
     static constexpr std::size_t longest_grouped_row = longest_gradient_in_group;
@@ -80,8 +82,8 @@ struct CrossEntropyWithGradPanel {
     template <class C, class Scalars> static INLINE void note(Scalars &rows, const Place<C> &at) {
         const LossOptions &options = *at.batch.loss;
         const double share = 1 / options.divisor;
-        const DoubleDouble over = reciprocal(
-            DoubleDouble(1) * DoubleDouble(options.divisor, options.divisor_low));
+        const DoubleDouble over =
+            reciprocal(DoubleDouble(1) * DoubleDouble(options.divisor, options.divisor_low));
         rows.over = over.high;
         rows.over_low = over.low;
         rows.spread = at.batch.other || options.smoothing != 0;
@@ -135,8 +137,8 @@ struct CrossEntropyWithGradPanel {
         constexpr int lanes = sizeof rows.label / sizeof *rows.label;
         bool may_be = rows.shallow;
         for (int r = 0; r < lanes; ++r)
-            may_be = may_be && rows.label[r] >= 0 && rows.second[r] > -infinity<double> &&
-                     rows.max[r] - rows.top[r] <= 400;
+            may_be =
+                may_be && rows.second[r] > -infinity<double> && rows.max[r] - rows.top[r] <= 400;
         return may_be;
     }
     // What a single row has as Products::normal keeps its limbs.
@@ -172,7 +174,7 @@ struct CrossEntropyWithGradPanel {
             const std::int64_t label = rows.label[r];
             double &result = at.batch.results[at.index(r)];
             if (usual) {
-                result = rows.loss[r];
+                result = rows.share[r] == 0 ? 0 : rows.loss[r];
                 if (label >= 0)
                     store_one(at.y(r, label), rows.gradient[r], 0);
             } else if (label < 0) {
@@ -196,10 +198,12 @@ struct CrossEntropyWithGradPanel {
     template <class C, class Group>
     static __attribute__((noinline)) void write_rows(const Group &of, const Place<C> &at) {
         for (int r = 0; r < at.count; ++r)
-            if (of.rows.in_lanes)
-                write_spread(of, r, at);
-            else
+            if (!of.rows.in_lanes)
                 write_one(of, r, at);
+            else if (of.rows.share[r] == 0)
+                fill(at.y(r, 0), at.batch.length, C(0));
+            else
+                write_spread(of, r, at);
         if (of.rows.in_lanes)
             complete<C>(of.rows, 0, at, true);
     }
@@ -243,12 +247,12 @@ private:
             if (rows.others[r] != 0 || !(rows.max[r] < infinity<C>) ||
                 !CrossEntropyWithGrad::is_confident(rows.max[r], rows.second[r]))
                 continue;
-            const Real<C> log = CrossEntropyWithGrad::excess_apart(
-                                    facts_of<C>({rows.max[r], rows.second[r], 0}, r, at))
-                                    .log;
-            rows.apart[r] = high(log);
+            const Excess<C> excess = CrossEntropyWithGrad::excess_apart(
+                facts_of<C>({rows.max[r], rows.second[r], 0}, r, at));
+            rows.in_lanes = rows.in_lanes && excess.lift == 0;
+            rows.apart[r] = high(excess.log);
             if constexpr (sizeof(C) == 8)
-                rows.apart_low[r] = low(log);
+                rows.apart_low[r] = low(excess.log);
         }
     }
     // The factors, gradients and losses of a register's rows. Whether usual_of() makes their
@@ -269,8 +273,8 @@ private:
                 weight = load_reals<V>(rows.weight, rows.weight_low);
         const R inverse = reciprocals(total), p = reciprocals(added(as_reals<V>(one), odds));
         // the label's probability lacks this of 1
-        const R rest = chosen(others, zero, products(added(total, negative(e)), inverse),
-                              products(odds, p));
+        const R rest =
+            chosen(others, zero, products(added(total, negative(e)), inverse), products(odds, p));
         const R of_others = products(rest, reciprocals(added(total, negative(top))));
         R all = weight, target = added(none, negative(products(weight, rest)));
         R near, over, log = load_reals<V>(rows.excess, rows.excess_low), loss;
@@ -314,8 +318,7 @@ private:
         const double most = CrossEntropyWithGrad::largest_normal<C>;
         D normal = choose(broadcast<D>(least), size, shallow, zero);
         normal = choose(size, broadcast<D>(most), normal, zero);
-        const bool serves_ignored = is_float && !rows.spread;
-        normal = choose(share, zero, broadcast<D>(serves_ignored ? 1.0 : 0.0), normal);
+        normal = choose(share, zero, one, normal);
         if constexpr (is_float)
             store(rows.normal, from_doubles<V>(normal));
         if (rows.weighted) // others' are whatever they are
@@ -376,7 +379,8 @@ private:
         CrossEntropyWithGrad::write(row, stats, false);
     }
     template <class C, class Sums, class Scalars>
-    static INLINE void label_exponentials(const Sums &sums, const Scalars &rows, int k, double *own) {
+    static INLINE void label_exponentials(const Sums &sums, const Scalars &rows, int k,
+                                          double *own) {
         for (int r = 0; r < native_lanes<C>; ++r) { // the label's
             const std::int64_t label = rows.label[k + r];
             const C e = label < 0 ? C(0) : sums.exponential(k + r, label);

@@ -213,9 +213,9 @@ private:
                rows.excess[r] < (sizeof rows.max[r] == 4 ? 0x1p-100 : 0x1p-900);
     }
 
-    // results() of rows that are usual, in lanes, if their places follow each other, none is
-    // ignored or has a weight, no largest element is subnormal and no label's is far from it; or
-    // false.
+    // results() of rows that are usual, in lanes, if their places follow each other, none has a
+    // weight but over all classes, no largest element is subnormal and no label's is far from it;
+    // or false.
     template <class C>
     static __attribute__((noinline, COPIES_HEADERS)) bool
     results_in_lanes(const LoggedLanes<C> &rows, const Place<C> &at) {
@@ -223,8 +223,7 @@ private:
         using W = Doubles<V>;
         const Rows &batch = at.batch;
         const bool spread = needs_whole_rows(batch);
-        if (batch.row_stride != 1 || batch.extra ||
-            (batch.labels && batch.loss->weight && !spread))
+        if (batch.row_stride != 1 || batch.extra || (batch.labels && batch.loss->weight && !spread))
             return false;
         const W zero = broadcast<W>(0), nan = broadcast<W>(not_a_number<double>);
         for (int begin = 0; begin < at.count; begin += V::lanes) {
@@ -239,7 +238,7 @@ private:
             for (int r = 0; batch.labels && r < count; ++r) {
                 const std::int64_t label = at.label(begin + r);
                 if (label < 0)
-                    return false;
+                    continue;
                 element[r] = load_one(at.x(begin + r, label));
                 if (spread) {
                     const Real<C> of_label = label_weight<C>(*batch.loss, label);
@@ -252,8 +251,8 @@ private:
             const W size = SOFTLANE_ISA::max(from.high, sub(zero, from.high));
             const bool serves =
                 batch.loss ? !any_nan(choose(size, broadcast<W>(0x1p899), zero, nan))
-                             : !any_nan(choose(broadcast<W>(sizeof(C) == 4 ? 0x1p-126 : 0x1p-1022),
-                                               size, zero, nan));
+                           : !any_nan(choose(broadcast<W>(sizeof(C) == 4 ? 0x1p-126 : 0x1p-1022),
+                                             size, zero, nan));
             if (!serves)
                 return false;
             Reals<V> near, excess;
@@ -272,6 +271,9 @@ private:
                     return false;
             }
             store(result, sum);
+            for (int r = 0; batch.labels && r < count; ++r)
+                if (at.label(begin + r) < 0)
+                    result[r] = 0;
             __builtin_memcpy(batch.results + at.first + begin, result,
                              static_cast<std::size_t>(count) * sizeof *result);
         }

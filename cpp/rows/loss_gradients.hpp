@@ -47,8 +47,7 @@ struct CrossEntropyWithGrad {
     }
     // What is known of a row before it is reduced.
     template <class R>
-    static __attribute__((noinline)) void begin(const R &row,
-                                                GradientStats<typename R::C> &stats) {
+    static __attribute__((noinline)) void begin(const R &row, GradientStats<typename R::C> &stats) {
         using C = typename R::C;
         const Loss<C> &loss = stats.loss = Loss<C>(row);
         // Without a second number, or with +inf, there is no excess.
@@ -58,9 +57,9 @@ struct CrossEntropyWithGrad {
         // weights may lie on it gets its digits from a pass of its own.
         stats.others =
             loss.label >= 0 && loss.target == static_cast<double>(row.range.max) && !alone;
-        stats.confident = loss.spread && !stats.others && !alone &&
-                          high(loss.distance(row, static_cast<double>(row.range.second))) >
-                              least_confident;
+        stats.confident =
+            loss.spread && !stats.others && !alone &&
+            high(loss.distance(row, static_cast<double>(row.range.second))) > least_confident;
         if (stats.confident)
             stats.excess = excess_apart(row);
     }
@@ -150,10 +149,8 @@ struct CrossEntropyWithGrad {
     }
 
     // Factors for Products::normal, of shallow rows.
-    template <class C>
-    static constexpr double least_normal = sizeof(C) == 4 ? 0x1p-100 : 0x1p-900;
-    template <class C>
-    static constexpr double largest_normal = sizeof(C) == 4 ? 0x1p29 : 0x1p800;
+    template <class C> static constexpr double least_normal = sizeof(C) == 4 ? 0x1p-100 : 0x1p-900;
+    template <class C> static constexpr double largest_normal = sizeof(C) == 4 ? 0x1p29 : 0x1p800;
 
 private:
     // Whether the row goes past the caches, if it is written beside another.

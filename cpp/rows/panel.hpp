@@ -22,12 +22,12 @@ template <class C, int lanes> struct PanelScalars {
     // of a loss with its gradient; what of double rows is in two limbs has the second in `*_low`:
     static constexpr int low_lanes = sizeof(C) == 8 ? lanes : 1;
     std::int64_t label[lanes];
-    C target[lanes];                                            // x of the label
-    alignas(64) double weight[lanes], weight_low[low_lanes];    // of the label alone
-    alignas(64) double loss[lanes], gradient[lanes];            // the latter of the label's class
-    alignas(64) double others[lanes];                           // 1 where `top` is the second, or 0
-    alignas(64) double share[lanes];                            // 1 / divisor, or 0 of an ignored row
-    alignas(64) double factor[lanes];                           // of the exponentials
+    C target[lanes];                                         // x of the label
+    alignas(64) double weight[lanes], weight_low[low_lanes]; // of the label alone
+    alignas(64) double loss[lanes], gradient[lanes];         // the latter of the label's class
+    alignas(64) double others[lanes];                        // 1 where `top` is the second, or 0
+    alignas(64) double share[lanes];                         // 1 / divisor, or 0 of an ignored row
+    alignas(64) double factor[lanes];                        // of the exponentials
     alignas(64) C normal[lanes]; // 1 where Products::normal writes a single row, or 0
     double over, over_low;       // 1 / divisor of all rows
     bool weighted;               // there are options
@@ -41,8 +41,8 @@ template <class C, int lanes> struct PanelScalars {
     // the label's part of the smoothing, and the excess from a pass of its own, or -1
     alignas(64) double own[lanes], own_low[low_lanes];
     alignas(64) double apart[lanes], apart_low[low_lanes];
-    alignas(64) C irregular[lanes];   // 0, or 1 where the edge rules of the op decide
-    bool shallow;                     // as shallow_span() has it, all rows are
+    alignas(64) C irregular[lanes]; // 0, or 1 where the edge rules of the op decide
+    bool shallow;                   // as shallow_span() has it, all rows are
 };
 template <class Scalars> INLINE bool is_irregular(const Scalars &rows, int r) {
     return rows.sum_high[r] != rows.sum_high[r];

@@ -190,7 +190,8 @@ private:
         constexpr bool in_blocks = Op::longest_grouped_row > Sum<C>::block;
         constexpr bool pipeline = row_pipeline && argument != Argument::far;
         // Ops that turn all short rows into panels have none here that are shorter than a turn.
-        const bool has_whole = (Op::template turns_short_rows<C> && !Op::writes_rows) || n_ >= Wide::lanes;
+        const bool has_whole =
+            (Op::template turns_short_rows<C> && !Op::writes_rows) || n_ >= Wide::lanes;
         decltype(parts_of(0, row)) next;
         if constexpr (pipeline)
             if (has_whole)

@@ -91,11 +91,9 @@ private:
         for (std::size_t i = 0;; ++i) {
             Turned &now = turned[i % 2];
             const auto place = [&](std::size_t k, const char *from) INLINE_LAMBDA {
-                return Place<C>{rows_,    first + k * V::lanes,
-                                rows,     from,
-                                y,        x_stride,
-                                y_stride, sizeof(C),
-                                sizeof(C)};
+                return Place<C>{
+                    rows_,    first + k * V::lanes, rows, from, y, x_stride, y_stride, sizeof(C),
+                    sizeof(C)};
             };
             if (i < count) {
                 for (int k = 0; k < V::lanes; k += N::lanes) {
