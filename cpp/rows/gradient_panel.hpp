@@ -228,6 +228,7 @@ private:
                 if (rows.spread)
                     own = smooth * Real<C>(options.weight[label]);
             }
+            rows.in_lanes = rows.in_lanes && serves_in_lanes(high(weight));
             rows.weight[r] = high(weight);
             rows.own[r] = high(own);
             if constexpr (sizeof(C) == 8) {

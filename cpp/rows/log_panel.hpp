@@ -213,9 +213,8 @@ private:
                rows.excess[r] < (sizeof rows.max[r] == 4 ? 0x1p-100 : 0x1p-900);
     }
 
-    // results() of rows that are usual, in lanes, if their places follow each other, none has a
-    // weight but over all classes, no largest element is subnormal and no label's is far from it;
-    // or false.
+    // results() of rows that are usual, in lanes, if their places follow each other, no largest
+    // element is subnormal and no label's is far from it; or false.
     template <class C>
     static __attribute__((noinline, COPIES_HEADERS)) bool
     results_in_lanes(const LoggedLanes<C> &rows, const Place<C> &at) {
@@ -223,7 +222,8 @@ private:
         using W = Doubles<V>;
         const Rows &batch = at.batch;
         const bool spread = needs_whole_rows(batch);
-        if (batch.row_stride != 1 || batch.extra || (batch.labels && batch.loss->weight && !spread))
+        const bool weighted = spread || (batch.labels && batch.loss->weight);
+        if (batch.row_stride != 1 || batch.extra)
             return false;
         const W zero = broadcast<W>(0), nan = broadcast<W>(not_a_number<double>);
         for (int begin = 0; begin < at.count; begin += V::lanes) {
@@ -231,7 +231,7 @@ private:
             const int count = left < V::lanes ? left : V::lanes;
             const W max = to_doubles(load<V>(rows.max + begin)), log = load<W>(rows.excess + begin);
             alignas(64) double element[V::lanes], result[V::lanes]; // the largest, or the label's
-            alignas(64) double weight[2][V::lanes] = {};            // of a loss over all classes
+            alignas(64) double weight[2][V::lanes] = {};            // of the label
             store(element, max);
             for (int r = count; r < V::lanes; ++r)
                 element[r] = 1;
@@ -240,8 +240,10 @@ private:
                 if (label < 0)
                     continue;
                 element[r] = load_one(at.x(begin + r, label));
-                if (spread) {
+                if (weighted) {
                     const Real<C> of_label = label_weight<C>(*batch.loss, label);
+                    if (!serves_in_lanes(high(of_label)))
+                        return false;
                     weight[0][r] = high(of_label);
                     weight[1][r] = low(of_label);
                 }
@@ -263,13 +265,18 @@ private:
                 near = from;
                 excess = {log, load<W>(rows.excess_low + begin)};
             }
+            const Reals<V> of_label = load_reals<V>(weight[0], weight[1]);
             W sum = highs(added(near, excess));
             if (spread) {
                 const ScoredRows<C> scored(at, begin, count, rows.max + begin);
-                sum = highs(scored.losses(load_reals<V>(weight[0], weight[1]), near, excess));
-                if (!scored.serves(max) || any_nan(mul(sum, zero)))
+                sum = highs(scored.losses(of_label, near, excess));
+                if (!scored.serves(max))
                     return false;
+            } else if (weighted) {
+                sum = highs(products(of_label, added(near, excess)));
             }
+            if (weighted && any_nan(mul(sum, zero)))
+                return false;
             store(result, sum);
             for (int r = 0; batch.labels && r < count; ++r)
                 if (at.label(begin + r) < 0)

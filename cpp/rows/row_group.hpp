@@ -26,7 +26,7 @@ template <class Op, class C> struct RowGroup {
 
     PanelScalars<C, group> rows;
     std::size_t n;
-    bool usual, is_done;
+    bool usual;
     // max, second, min, as far as they are wanted, of each row, still a register wide
     alignas(64) C extreme[wants(wants_min) ? least + 1 : 2][group][N::lanes];
     GroupSums<C> sums;

@@ -24,16 +24,27 @@ public:
                                        y_stride_ == static_cast<std::ptrdiff_t>(n_ * sizeof(C))),
           scaling_(scaling_for(*rows.temperature, C())) {}
 
-    __attribute__((noinline, THREADS_JUMPS)) void run() const {
+    INLINE void run() const {
+        const std::size_t count = count_ / group;
+        for (std::size_t i = 0; i < count;) {
+            i = run_from(i, count);
+            if (i < count)
+                i += one_by_one(i * group, count - i);
+        }
+    }
+
+private:
+    // From a group on, up to one whose rows are to go one by one: returns which, or `count`.
+    __attribute__((noinline, THREADS_JUMPS)) std::size_t run_from(std::size_t begin,
+                                                                  std::size_t count) const {
         Group groups[2];
         // A group's take the place of the last one's, each as soon as that is written.
         constexpr std::size_t longest = Op::longest_grouped_row * sizeof(float) / sizeof(C);
         alignas(64) C exponentials[Op::keeps ? group * kept_pitch<C>(longest) : 1];
         for (Group &each : groups)
             each.exponentials = exponentials;
-        const std::size_t count = count_ / group;
-        look(groups[0], 0);
-        for (std::size_t i = 0;; ++i) {
+        look(groups[begin % 2], begin * group);
+        for (std::size_t i = begin;; ++i) {
             Group &now = groups[i % 2], &other = groups[(i + 1) % 2];
             const std::size_t first = i * group, before = first - group, after = first + group;
             const bool is_plain =
@@ -41,20 +52,11 @@ public:
             bool in_company = is_plain || (i < count && Op::any_temperature);
             if constexpr (Op::template by_rows<C>)
                 in_company = in_company && (writes_rows() || Op::may_be_usual(now.rows));
-            const bool along = y_ && i > 0 && in_company && other.usual;
-            if (i > 0 && !along)
+            const bool along = y_ && i > begin && in_company && other.usual;
+            if (i > begin && !along)
                 write(other, before);
-            if (i == count)
-                return;
-            if (!in_company) {
-                i += one_by_one(first, count - i) - 1;
-                groups[i % 2].usual = false;
-                groups[i % 2].is_done = true;
-                if (i + 1 < count)
-                    look(groups[(i + 1) % 2], (i + 1) * group);
-                continue;
-            }
-            now.is_done = false;
+            if (!in_company)
+                return i;
             Group *const next = i + 1 < count ? &other : nullptr;
             const Company company(*this, next, after, along ? &other : nullptr, before);
             if (is_plain)
@@ -69,8 +71,6 @@ public:
                     Op::template lift<C>(now.rows, 0);
         }
     }
-
-private:
     INLINE bool writes_rows() const { return Op::writes_rows && Op::needs_whole_rows(rows_); }
 
     // Rows that are far from 0, which is rare, or not usual: of as many groups as it returns. Those
@@ -260,8 +260,6 @@ private:
     }
     // What becomes of the rows from `first` on, without company.
     __attribute__((noinline)) void write(const Group &of, std::size_t first) const {
-        if (of.is_done)
-            return;
         if constexpr (Op::writes_rows)
             if (writes_rows() && !of.usual)
                 return Op::template write_rows<C>(of, place(first));

@@ -22,6 +22,12 @@ INLINE RowFacts<const C *, C> facts_of(const Range<C> &range, int r, const Place
             static_cast<std::ptrdiff_t>(i)};
 }
 
+// Whether products with a weight have the same bits in lanes as those of DoubleDouble.
+INLINE bool serves_in_lanes(double weight) {
+    const double size = magnitude(weight);
+    return size == 0 || (size >= 0x1p-200 && size <= 0x1p200);
+}
+
 // Scored, of rows in lanes.
 template <class C> struct ScoredRows {
     using N = Vec<C, native_lanes<C>>;
