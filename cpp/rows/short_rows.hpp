@@ -71,7 +71,8 @@ private:
     struct Turned {
         alignas(64) C tile[longest_short_row<C> * pitch];
         PanelScalars<C, V::lanes> rows;
-        unsigned unusual; // a bit for each register's rows; of an op that writes_rows: not 0
+        unsigned unusual; // a bit for each register's rows
+        bool apart;       // they go one by one
 
         INLINE Side<C> side(int k) {
             return {tile + k, static_cast<std::ptrdiff_t>(pitch * sizeof(C))};
@@ -109,7 +110,7 @@ private:
             if (i > 0) {
                 Turned &last = turned[(i + 1) % 2];
                 const Place<C> at = place(i - 1, x - x_bytes);
-                if (Op::writes_rows && last.unusual != 0) {
+                if (Op::writes_rows && last.apart) {
                     one_by_one(at);
                 } else {
                     if (!Op::template has_results<C> || y)
@@ -131,30 +132,31 @@ private:
             now.unusual = 0;
             if constexpr (!Op::writes_rows) {
                 reduce<Op>(panel, now.rows, sums, ahead, size);
-            } else if (size <= exp_limit) {
-                exponentials<Argument::plain, Op>(panel, now.rows, sums, ahead);
             } else {
-                now.unusual = 1;
-                continue;
+                now.apart = size > exp_limit;
+                if (now.apart)
+                    continue;
+                exponentials<Argument::plain, Op>(panel, now.rows, sums, ahead);
             }
             for (int k = 0; k < V::lanes; k += N::lanes)
                 if (!Op::template finish<C>(sums, now.rows, k)) {
-                    if constexpr (!Op::writes_rows)
-                        Op::template lift<C>(now.rows, k);
+                    Op::template lift<C>(now.rows, k);
                     now.unusual |= 1u << (k / N::lanes);
                 }
+            if constexpr (Op::writes_rows)
+                now.apart = now.unusual != 0 && Op::needs_whole_rows(rows_);
         }
     }
     INLINE void write(char *y, std::ptrdiff_t stride, Turned &turned) const {
         for (int k = 0; k < V::lanes; k += N::lanes) {
             C *to = reinterpret_cast<C *>(y + k * stride);
-            if (Op::writes_rows || (turned.unusual >> (k / N::lanes) & 1) == 0)
+            if ((turned.unusual >> (k / N::lanes) & 1) == 0)
                 put(to, stride, turned.side(k), Op::template usual_of<N>(turned.rows, k));
-            else if constexpr (!Op::writes_rows)
+            else
                 put_unusual(to, stride, turned.side(k), turned.rows, k);
         }
     }
-    // A panel that is not usual, of an op that writes_rows.
+    // A panel of an op that writes_rows, which is far from 0, or not usual and has options.
     __attribute__((noinline)) void one_by_one(const Place<C> &at) const {
         Rows rows = rows_from(rows_, at.first);
         rows.count = static_cast<std::size_t>(at.count);
