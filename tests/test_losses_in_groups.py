@@ -34,7 +34,7 @@ def options_of(kind: str, n: int, dtype: type, rng: np.random.Generator) -> dict
 
 
 def targets_of(kind: str, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Labels, a third of them at the largest element; or probabilities, some rows of them one-hot."""
+    """Labels, a third of them at the largest element; or probabilities, some rows one-hot."""
     if kind in ("probabilities", "every"):
         q = softmax(3 * rng.standard_normal(x.shape)).astype(x.dtype)
         q[::7] = np.eye(x.shape[1])[rng.integers(x.shape[1], size=len(q[::7]))]
