@@ -282,7 +282,7 @@ GROUP_MUTANTS = [
         "groups",
         "products with weights may leave a group's range",
         "rows/scored_rows.hpp",
-        "return size == 0 || (size >= 0x1p-200 && size <= 0x1p200);",
+        "return bits_of(weight) == 0 || (size >= 0x1p-60 && size <= 0x1p60);",
         "return size == size;",
         "losses_in_groups",
     ),

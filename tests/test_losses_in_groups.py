@@ -124,3 +124,27 @@ def test_weights_and_divisors_of_any_size(kind, dtype, isa) -> None:
         if "weight" in options:
             options["weight"][0] = 0
             check(x, targets, **options)
+
+
+@EVERY_FLOAT
+def test_numbers_that_need_exponents_of_their_own(dtype, isa) -> None:
+    """Weights, probabilities and smoothing near the ends of the doubles, and of neither sign."""
+    rng = np.random.default_rng(11)
+    most = float(np.finfo(dtype).max)
+    for n in (2, 10, 20):
+        x = rng.standard_normal((ROWS, n)).astype(dtype)
+        top = rng.integers(n, size=ROWS)
+        for gap, size, smoothing in itertools.product(
+            (0, 40, 190, 450), (-0.0, 2e38, 1e-40, 1e300, 2.0**896, 1e-300), (0, 1e-8, 0.1, 1)
+        ):
+            apart = x.copy()
+            apart[np.arange(ROWS), top] += gap
+            weight = np.full(n, min(size, most), dtype)
+            weight[: n // 2] *= dtype(rng.random())
+            check(apart, top, weight=weight, label_smoothing=smoothing)
+        for gap, size in itertools.product((0, 40, 190), (1.3e-230, 1e-30, 1e30, 1e295)):
+            apart = x.copy()
+            apart[np.arange(ROWS), top] += gap
+            check(apart, (np.eye(n)[top] * min(size, most)).astype(dtype))
+        even = np.zeros_like(x)
+        check(even, top, weight=rng.random(n) * 1e300, label_smoothing=0.1)

@@ -183,7 +183,7 @@ template <class RowOp, class C> void each_row(const Rows &rows) noexcept {
     each_row_that<RowOp, Plainly<C>>(rows);
 }
 
-// The rows of a batch from one on, of one temperature, without a mask or another array.
+// The rows of a batch from one on, of one temperature, without a mask.
 inline __attribute__((noinline)) Rows rows_from(const Rows &rows, std::size_t first) {
     const auto i = static_cast<std::ptrdiff_t>(first), place = i * rows.row_stride;
     Rows rest = rows;

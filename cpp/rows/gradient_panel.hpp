@@ -1,4 +1,4 @@
-// The cross-entropy of hard labels with its gradient, over rows whose scalars lie in lanes.
+// Cross-entropy with its gradient, over rows whose scalars lie in lanes.
 #pragma once
 #include "rows/loss_gradients.hpp"
 #include "rows/panel_ops.hpp"
@@ -15,7 +15,7 @@ template <class C> struct GradientLanes {
     double *loss, *gradient, *factor;
     C *hi, *lo, *normal;
     double over, over_low;
-    bool weighted, spread;
+    bool has_options, spread;
 };
 template <class C, int lanes>
 INLINE GradientLanes<C> gradient_lanes(PanelScalars<C, lanes> &rows, int k) {
@@ -48,12 +48,13 @@ INLINE GradientLanes<C> gradient_lanes(PanelScalars<C, lanes> &rows, int k) {
             rows.normal + k,
             rows.over,
             rows.over_low,
-            rows.weighted,
+            rows.has_options,
             rows.spread};
 }
 
-// What CrossEntropyWithGrad makes of rows, for temperatures of 1 and losses without weights,
-// smoothing and z-loss; double rows that need more than Products::normal go one by one.
+// What CrossEntropyWithGrad makes of rows, for temperatures of 1. With a z-loss, and where a number
+// is of a size that needs an exponent of its own, a row's scalars are computed as the row engine
+// does; double rows without options that need more than Products::normal go one by one.
 struct CrossEntropyWithGradPanel {
     static constexpr bool keeps = true, capped = true, in_parts = false;
     // The gradient of a row's label is stored after the others, where their lines should be.
@@ -88,7 +89,7 @@ struct CrossEntropyWithGradPanel {
         rows.over_low = over.low;
         rows.spread = at.batch.other || options.smoothing != 0;
         rows.in_lanes = is_moderate(options) && !at.batch.extra && options.z_loss == 0;
-        rows.weighted = needs_whole_rows(at.batch);
+        rows.has_options = needs_whole_rows(at.batch);
         constexpr int lanes = sizeof rows.label / sizeof *rows.label;
         for (int r = 0; r < lanes; ++r) { // of rows that are not there as if they were ignored
             const bool is_there = r < at.count;
@@ -106,7 +107,7 @@ struct CrossEntropyWithGradPanel {
             if constexpr (sizeof(C) == 8)
                 rows.weight_low[r] = 0;
         }
-        if (rows.weighted)
+        if (rows.has_options)
             note_weights(rows, at);
     }
     template <class C, class Sums, class Scalars>
@@ -128,7 +129,7 @@ struct CrossEntropyWithGradPanel {
         double label[native_lanes<C>];
         label_exponentials<C>(sums, rows, k, label);
         const bool usual = differentiate(gradient_lanes(rows, k), total, label, sums.n);
-        if (rows.weighted) // a group, or it does not matter
+        if (rows.has_options) // otherwise lift() serves those that are not usual
             rows.in_lanes = usual;
         return usual && !rows.spread;
     }
@@ -241,8 +242,8 @@ private:
         const ScoredRows<C> scored(at, 0, at.count, rows.max);
         store_reals(rows.all_weight, rows.all_weight_low, scored.weight);
         store_reals(rows.all_distance, rows.all_distance_low, scored.distance);
-        rows.in_lanes = scored.serves(to_doubles(load<V>(rows.max))) &&
-                        scored.largest * rows.over <= (sizeof(C) == 4 ? 0x1p100 : 0x1p800);
+        rows.in_lanes =
+            scored.serves(to_doubles(load<V>(rows.max))) && scored.largest * rows.over <= 0x1p100;
         for (int r = 0; r < lanes; ++r) {
             rows.apart[r] = -1;
             if (rows.others[r] != 0 || !(rows.max[r] < infinity<C>) ||
@@ -265,6 +266,7 @@ private:
         using V = Vec<C, native_lanes<C>>;
         using D = Doubles<V>;
         using R = Reals<V>;
+        using Direct = Factor<C, Products::direct>;
         constexpr bool is_float = sizeof(C) == 4;
         const D zero = broadcast<D>(0), one = broadcast<D>(1), others = load<D>(rows.others),
                 share = load<D>(rows.share), max = to_doubles(load<V>(rows.max));
@@ -310,19 +312,18 @@ private:
             store_limbs(factor, rows.hi, rows.lo);
         }
 
-        // Products::normal, as for a single row, or of no account. (Within the other bounds
-        // Products::direct, which spread losses have, has no exponent of its own.)
+        // Products::normal, as for a single row, or of no account; or Products::direct, which
+        // losses over all classes have, where it is the same.
         const D span = to_doubles(sub(load<V>(rows.max), load<V>(rows.min)));
         const D shallow = choose(span, broadcast<D>(shallow_span<C>(1, n)), one, zero);
         const double least =
-            rows.spread ? (is_float ? 0x1p-89 : 0x1p-899) : CrossEntropyWithGrad::least_normal<C>;
-        const double most = CrossEntropyWithGrad::largest_normal<C>;
+            rows.spread ? Direct::least_direct : CrossEntropyWithGrad::least_normal<C>;
         D normal = choose(broadcast<D>(least), size, shallow, zero);
-        normal = choose(size, broadcast<D>(most), normal, zero);
+        normal = choose(size, broadcast<D>(Direct::largest_direct), normal, zero);
         normal = choose(share, zero, one, normal);
         if constexpr (is_float)
             store(rows.normal, from_doubles<V>(normal));
-        if (rows.weighted) // others' are whatever they are
+        if (rows.has_options) // losses without are what they are, finite or not
             normal = choose(mul(highs(loss), zero), zero, normal, zero);
         return !any_nan(highs(total)) && reduce_max(sub(one, normal)) == 0;
     }

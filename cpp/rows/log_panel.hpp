@@ -1,4 +1,4 @@
-// log_softmax, logsumexp and the cross-entropy of hard labels over rows whose scalars lie in lanes.
+// log_softmax, logsumexp and cross-entropy over rows whose scalars lie in lanes.
 #pragma once
 #include "rows/scored_rows.hpp"
 

@@ -150,7 +150,8 @@ struct CrossEntropyWithGrad {
 
     // Factors for Products::normal, of shallow rows.
     template <class C> static constexpr double least_normal = sizeof(C) == 4 ? 0x1p-100 : 0x1p-900;
-    template <class C> static constexpr double largest_normal = sizeof(C) == 4 ? 0x1p29 : 0x1p800;
+    template <class C>
+    static constexpr double largest_normal = Factor<C, Products::direct>::largest_direct;
 
 private:
     // Whether the row goes past the caches, if it is written beside another.

@@ -125,7 +125,7 @@ INLINE void store_label_loss(double *result, double weight, Real<C> distance,
     const double plain = near - near == 0 ? near : weight * high(distance);
     *result = plain == plain ? plain : not_a_number<double>;
     if (excess.lift && plain == 0)
-        store_one(result, weight * high(excess.log), excess.lift);
+        store_one(result, (weight + 0.0) * high(excess.log), excess.lift); // never -0
 }
 
 template <class R> INLINE bool is_ignored(const R &row) {

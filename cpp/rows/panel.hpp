@@ -30,12 +30,11 @@ template <class C, int lanes> struct PanelScalars {
     alignas(64) double factor[lanes];                        // of the exponentials
     alignas(64) C normal[lanes]; // 1 where Products::normal writes a single row, or 0
     double over, over_low;       // 1 / divisor of all rows
-    bool weighted;               // there are options
+    bool has_options;            // weights, smoothing, probabilities, z-loss
     bool logged;                 // odds and excess are known
     bool in_lanes;               // no row needs more than there is here
-    // and of one over all classes: Scored,
+    // and of one over all classes, with what Scored adds up:
     bool spread;
-    double largest; // the largest of all rows
     alignas(64) double all_weight[lanes], all_weight_low[low_lanes];
     alignas(64) double all_distance[lanes], all_distance_low[low_lanes];
     // the label's part of the smoothing, and the excess from a pass of its own, or -1

@@ -22,10 +22,11 @@ INLINE RowFacts<const C *, C> facts_of(const Range<C> &range, int r, const Place
             static_cast<std::ptrdiff_t>(i)};
 }
 
-// Whether products with a weight have the same bits in lanes as those of DoubleDouble.
+// Whether a label's weight is one that lanes serve: no product with it leaves the range in which
+// those of pairs have the bits of DoubleDouble, or that of floats.
 INLINE bool serves_in_lanes(double weight) {
     const double size = magnitude(weight);
-    return size == 0 || (size >= 0x1p-200 && size <= 0x1p200);
+    return bits_of(weight) == 0 || (size >= 0x1p-60 && size <= 0x1p60);
 }
 
 // Scored, of rows in lanes.
@@ -63,16 +64,20 @@ template <class C> struct ScoredRows {
                      products(weight, log));
     }
     // Whether they are, but for losses that are not finite. Of double rows Loss may divide by a
-    // power of 2, and of quotients that are far from 1 it has no second limb.
+    // power of 2, of quotients that are far from 1 it has no second limb, and of products neither.
     INLINE bool serves(Doubles<N> max) const {
-        if constexpr (sizeof(C) == 4)
-            return true;
         using D = Doubles<N>;
-        const D zero = broadcast<D>(0.0), one = broadcast<D>(1.0), limit = broadcast<D>(0x1p899);
-        const D apart = highs(distance), size = SOFTLANE_ISA::max(apart, sub(zero, apart));
-        const D most = SOFTLANE_ISA::max(size, SOFTLANE_ISA::max(max, sub(zero, max)));
-        const D small = choose(size, zero, zero, choose(broadcast<D>(0x1p-899), size, zero, one));
-        return reduce_max(choose(most, limit, small, one)) == 0;
+        const D zero = broadcast<D>(0.0), one = broadcast<D>(1.0);
+        // 1 where a number is neither 0 nor of such a size.
+        const auto outside = [=](D v, double least, double most) INLINE_LAMBDA {
+            const D size = SOFTLANE_ISA::max(v, sub(zero, v));
+            const D small = choose(broadcast<D>(least), size, zero, one);
+            return choose(size, broadcast<D>(most), choose(size, zero, zero, small), one);
+        };
+        const D sums = SOFTLANE_ISA::max(outside(highs(weight), 0x1p-200, 0x1p200),
+                                         outside(highs(distance), 0x1p-899, 0x1p899));
+        return largest <= 0x1p100 &&
+               reduce_max(SOFTLANE_ISA::max(sums, outside(max, 0, 0x1p899))) == 0;
     }
 
 private:

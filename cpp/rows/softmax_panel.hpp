@@ -12,8 +12,12 @@ namespace {
 // rows (rows/row_groups.hpp) that go by_rows() are then left to the op of single rows, and those
 // far from 0 are unless it has any_temperature. At last complete() does what is not the same of all
 // elements. An op that `has_results` may be without a y; results of one that `streams` may go past
-// the caches. turns_short_rows: rows/short_rows.hpp; has_steady_rows: rows/steady_rows.hpp.
-// A call that needs_whole_rows() is served where a row's elements follow each other.
+// the caches. turns_short_rows, of the calls that it turns(): rows/short_rows.hpp;
+// has_steady_rows: rows/steady_rows.hpp.
+//
+// A call that needs_whole_rows() is served only where a row's elements follow each other. Where an
+// op writes_rows, a group of such a call that is not usual is written by its write_rows(), a panel
+// of short rows by the op of single rows.
 struct SoftmaxPanel {
     static constexpr bool keeps = true, capped = false, in_parts = true, streams = true;
     static constexpr int wanted = wants_min;

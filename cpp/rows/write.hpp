@@ -47,6 +47,9 @@ enum class Products {
 template <class C, Products products> struct Factor {
     using Scalar = C;
     static constexpr Results results = Results::all;
+    // Between these `direct` has no exponent, and both limbs.
+    static constexpr double least_direct = sizeof(C) == 4 ? 0x1p-90 : 0x1p-900;
+    static constexpr double largest_direct = sizeof(C) == 4 ? 0x1p30 : 0x1p780;
     int exponent = 0; // the limbs are 2^exponent too large, and so is before()
     C hi = 0, lo = 0, after = 0;
 
