@@ -96,14 +96,6 @@ GROUP_MUTANTS = [
     ),
     (
         "groups",
-        "a group behind the last one is looked at",
-        "rows/row_groups.hpp",
-        "            if (i < count)\n                i += one_by_one(",
-        "            if (i <= count)\n                i += one_by_one(",
-        "losses_in_groups panel_results",
-    ),
-    (
-        "groups",
         "a group of double gradients has one limb",
         "rows/gradient_panel.hpp",
         "const R odds = load_reals<V>(rows.odds, rows.odds_low),",
@@ -268,14 +260,6 @@ GROUP_MUTANTS = [
         "rows/log_panel.hpp",
         "                    result[r] = 0;",
         "                    result[r] = 42;",
-        "losses_in_groups",
-    ),
-    (
-        "groups",
-        "losses that are not finite stay in lanes",
-        "rows/log_panel.hpp",
-        "if (weighted && any_nan(mul(sum, zero)))",
-        "if (weighted && count == 0)",
         "losses_in_groups",
     ),
     (

@@ -171,7 +171,7 @@ assert any(right() and _core._pool_facts()["started"] == 2 for _ in range(300))
 
 def test_a_thread_needs_no_more_stack_than_the_documents_say():
     code = """
-threading.stack_size(160 * 1024)
+threading.stack_size(140 * 1024)
 x = np.random.default_rng(0).normal(0, 4, (40, 1000)).astype(np.float32)
 labels, long = np.arange(40), np.repeat(x.reshape(1, -1), 4, axis=1)
 calls = [lambda a=a, axis=axis, f=f: f(a, axis=axis)

@@ -323,8 +323,6 @@ private:
         normal = choose(share, zero, one, normal);
         if constexpr (is_float)
             store(rows.normal, from_doubles<V>(normal));
-        if (rows.has_options) // losses without are what they are, finite or not
-            normal = choose(mul(highs(loss), zero), zero, normal, zero);
         return !any_nan(highs(total)) && reduce_max(sub(one, normal)) == 0;
     }
     // Row r of one of whose loss over all classes everything is known.

@@ -275,8 +275,6 @@ private:
             } else if (weighted) {
                 sum = highs(products(of_label, added(near, excess)));
             }
-            if (weighted && any_nan(mul(sum, zero)))
-                return false;
             store(result, sum);
             for (int r = 0; batch.labels && r < count; ++r)
                 if (at.label(begin + r) < 0)

@@ -37,7 +37,6 @@ struct CrossEntropyWithGrad {
 
     template <class R>
     static INLINE void reduction(const R &row, GradientStats<typename R::C> &stats) {
-        using C = typename R::C;
         stats.ignored = is_ignored(row);
         if (stats.ignored)
             return row.pass();
