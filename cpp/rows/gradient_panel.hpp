@@ -53,8 +53,8 @@ INLINE GradientLanes<C> gradient_lanes(PanelScalars<C, lanes> &rows, int k) {
 }
 
 // What CrossEntropyWithGrad makes of rows, for temperatures of 1. With a z-loss, and where a number
-// is of a size that needs an exponent of its own, a row's scalars are computed as the row engine
-// does; double rows without options that need more than Products::normal go one by one.
+// of any row of a group needs an exponent of its own, each row's scalars are computed as the row
+// engine does; turned rows with options, and double rows without, go one by one then.
 struct CrossEntropyWithGradPanel {
     static constexpr bool keeps = true, capped = true, in_parts = false;
     // The gradient of a row's label is stored after the others, where their lines should be.
@@ -213,7 +213,7 @@ private:
     static INLINE bool is_moderate(const LossOptions &options) {
         return options.divisor > 0x1p-16 && options.divisor < 0x1p200;
     }
-    // What options add to note(), of groups.
+    // What options add to note(), of groups, and of turned rows with weights alone.
     template <class C, class Scalars>
     static __attribute__((noinline)) void note_weights(Scalars &rows, const Place<C> &at) {
         using V = Vec<C, native_lanes<C>>;
@@ -325,7 +325,7 @@ private:
             store(rows.normal, from_doubles<V>(normal));
         return !any_nan(highs(total)) && reduce_max(sub(one, normal)) == 0;
     }
-    // Row r of one of whose loss over all classes everything is known.
+    // Row r of a group in lanes, of a loss over all classes.
     template <class C, class Group>
     static INLINE void write_spread(const Group &of, int r, const Place<C> &at) {
         using V = Vec<C, sum_lanes<C>>;

@@ -214,7 +214,8 @@ private:
     }
 
     // results() of rows that are usual, in lanes, if their places follow each other, no largest
-    // element is subnormal and no label's is far from it; or false.
+    // element is subnormal, no label's is far from it, and there is no z-loss, nor a weight or a
+    // sum that lanes do not serve; or false.
     template <class C>
     static __attribute__((noinline, COPIES_HEADERS)) bool
     results_in_lanes(const LoggedLanes<C> &rows, const Place<C> &at) {

@@ -93,7 +93,7 @@ struct CrossEntropyWithGrad {
             stats.excess = excess(row.range, stats);
         conclude(row, stats);
     }
-    // And once its excess is.
+    // What follows once its excess is known.
     template <class R>
     static INLINE void conclude(const R &row, GradientStats<typename R::C> &stats) {
         stats.loss.store(row, stats.excess);

@@ -28,11 +28,12 @@ template <class C, int lanes> struct PanelScalars {
     alignas(64) double others[lanes];                        // 1 where `top` is the second, or 0
     alignas(64) double share[lanes];                         // 1 / divisor, or 0 of an ignored row
     alignas(64) double factor[lanes];                        // of the exponentials
-    alignas(64) C normal[lanes]; // 1 where Products::normal writes a single row, or 0
-    double over, over_low;       // 1 / divisor of all rows
-    bool has_options;            // weights, smoothing, probabilities, z-loss
-    bool logged;                 // odds and excess are known
-    bool in_lanes;               // no row needs more than there is here
+    // 1 where Products::normal, or what is the same, writes a single row of floats, or 0
+    alignas(64) C normal[lanes];
+    double over, over_low; // 1 / divisor of all rows
+    bool has_options;      // weights, smoothing, probabilities, z-loss
+    bool logged;           // odds and excess are known
+    bool in_lanes;         // no row needs more than there is here
     // and of one over all classes, with what Scored adds up:
     bool spread;
     alignas(64) double all_weight[lanes], all_weight_low[low_lanes];

@@ -63,8 +63,8 @@ template <class C> struct ScoredRows {
         return added(added(products(label, added(near, log)), renormed(distance)),
                      products(weight, log));
     }
-    // Whether they are, and finite. Of double rows Loss may divide by a power of 2, of quotients
-    // that are far from 1 it has no second limb, and of products neither.
+    // Whether these are finite and have Loss's bits: of double rows it may divide by a power of 2,
+    // and it leaves out the second limb of quotients and products that are far from 1.
     INLINE bool serves(Doubles<N> max) const {
         using D = Doubles<N>;
         const D zero = broadcast<D>(0.0), one = broadcast<D>(1.0);

@@ -17,7 +17,7 @@ namespace {
 //
 // A call that needs_whole_rows() is served only where a row's elements follow each other. Where an
 // op writes_rows, a group of such a call that is not usual is written by its write_rows(), a panel
-// of short rows by the op of single rows.
+// of short rows, or any that is far from 0, by the op of single rows.
 struct SoftmaxPanel {
     static constexpr bool keeps = true, capped = false, in_parts = true, streams = true;
     static constexpr int wanted = wants_min;

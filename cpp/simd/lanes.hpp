@@ -11,7 +11,7 @@
 #define EXP_INLINE INLINE // for the exponential
 #endif
 // What is off for other functions' size: jump threading, without which these take 3 to 6 % longer,
-// and copies of loops' headers, without which the compiler vectorises none.
+// and copies of loops' headers, without which the compiler does not vectorise their loops.
 #if defined(__clang__)
 #define THREADS_JUMPS
 #define COPIES_HEADERS
