@@ -1,4 +1,4 @@
-"""Regenerate the constants of cpp/rows/log_constants.hpp: the scalar log1p and exp of a row.
+"""Regenerate the constants of cpp/rows/log_constants.hpp: log1p and exp of what rows have one of.
 
     python bench/fit_log.py            print the header
     python bench/fit_log.py --check    exit with status 1 if the committed header differs
@@ -7,6 +7,10 @@ For z in [1 + i/64, 1 + (i + 1)/64) the table has c, a number of few bits near 1
 The first interval has c = 1 and log 0: near 1, where all digits of log1p(w) are those of w, nothing
 is added to them. The high parts of -log(c) and of ln 2 are multiples of 2^-42, whose sums are
 exact.
+
+Float rows have a table of eight, which registers hold: z is in [1 + (i - 1/2)/8, 1 + (i + 1/2)/8),
+so that 1 is in the middle of the first. log(1 + r) = r + r^2 (c2 + c3 r + ...), the c's a
+least-squares fit on Chebyshev nodes.
 """
 
 from __future__ import annotations
@@ -14,11 +18,13 @@ from __future__ import annotations
 import pathlib
 import sys
 
-from fit_exp import print_or_check
+from fit_exp import NODES, hex_float, print_or_check
 from mpmath import mp, mpf
 
 mp.prec = 300
 LOG_TABLE_SIZE = 64
+SMALL_TABLE_SIZE = 8
+SMALL_DEGREE = 7
 EXP_TABLE_SIZE = 8
 C_BITS = 9
 SUM_BITS = 42
@@ -43,13 +49,34 @@ def log_entry(i: int) -> str:
     return f"    {{{float(c).hex()}, {pair(-mp.log(c), SUM_BITS)}}},"
 
 
+def small_table() -> list[tuple[float, float]]:
+    """c and -log(c) of each interval."""
+    c = [fixed(1 / (1 + mpf(i) / SMALL_TABLE_SIZE), C_BITS) for i in range(SMALL_TABLE_SIZE)]
+    return [(float(value), float(-mp.log(value)) + 0.0) for value in c]
+
+
+def small_series() -> list[float]:
+    """c2 ... of log(1 + r), weighted by what their error contributes to log(1 + r) / r."""
+    half = mpf(1) / (2 * SMALL_TABLE_SIZE)
+    nodes = [half * mp.cos(mp.pi * (2 * i + 1) / (2 * NODES)) for i in range(NODES)]
+    matrix = mp.matrix([[r ** (j + 1) for j in range(SMALL_DEGREE - 1)] for r in nodes])
+    right = mp.matrix([mp.log1p(r) / r - 1 for r in nodes])
+    return [float(c) for c in mp.qr_solve(matrix, right)[0]]
+
+
 def header() -> str:
     log_rows = "\n".join(log_entry(i) for i in range(LOG_TABLE_SIZE))
-    exp_rows = "\n".join(
-        f"    {{{pair(mpf(2) ** (mpf(k) / EXP_TABLE_SIZE))}}}," for k in range(EXP_TABLE_SIZE)
+    exp_high, exp_low = (
+        ", ".join(of)
+        for of in zip(
+            *(pair(mpf(2) ** (mpf(k) / EXP_TABLE_SIZE)).split(", ") for k in range(EXP_TABLE_SIZE)),
+            strict=True,
+        )
     )
+    small_c, small_log = (", ".join(map(float.hex, of)) for of in zip(*small_table(), strict=True))
+    series = "\n".join(f"    {hex_float(c, ',')}" for c in small_series())
     return f"""\
-// Constants of the scalar log1p and exp. Made by bench/fit_log.py; do not edit.
+// Constants of the log1p and exp of what rows have one of. Made by bench/fit_log.py; do not edit.
 #pragma once
 #include "simd/lanes.hpp"
 
@@ -64,12 +91,21 @@ struct LogEntry {{
 constexpr LogEntry log_table[] = {{
 {log_rows}
 }};
+// The same of float rows, in {SMALL_TABLE_SIZE} intervals around 1 + i/{SMALL_TABLE_SIZE}; c2, c3 ... of log(1 + r).
+alignas(64) constexpr double small_log_c[] = {{
+{small_c}}};
+alignas(64) constexpr double small_log[] = {{
+{small_log}}};
+constexpr double small_log_series[] = {{
+{series}
+}};
 constexpr double ln_2_parts[] = {{{pair(mp.log(2), SUM_BITS)}}};
 
 // 2^(k/{EXP_TABLE_SIZE}) in two parts; ln 2 / {EXP_TABLE_SIZE}, its first part of {STEP_BITS} bits.
-constexpr double exp_pairs[][2] = {{
-{exp_rows}
-}};
+alignas(64) constexpr double exp_high[] = {{
+{exp_high}}};
+alignas(64) constexpr double exp_low[] = {{
+{exp_low}}};
 constexpr double exp_step[] = {{{pair(mp.log(2) / EXP_TABLE_SIZE, STEP_BITS + 3)}}};
 // clang-format on
 

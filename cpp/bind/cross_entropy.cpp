@@ -11,6 +11,7 @@
 #include "bind/result.hpp"
 #include "bind/targets.hpp"
 #include "core/fp_environment.hpp"
+#include "core/row_data.hpp"
 
 namespace softlane::bind {
 
@@ -49,21 +50,6 @@ int parse_one_axis(const char *function, PyObject *given, PyArrayObject *logits)
     const std::vector<bool> is_axis = parse_axis(function, given, PyArray_NDIM(logits));
     return static_cast<int>(std::find(is_axis.begin(), is_axis.end(), true) - is_axis.begin());
 }
-
-// A sum that keeps its digits over any number of terms (Neumaier 1974).
-class LongSum {
-public:
-    void add(double v) {
-        const double sum = sum_ + v;
-        rest_ += std::fabs(sum_) >= std::fabs(v) ? (sum_ - sum) + v : (v - sum) + sum_;
-        sum_ = sum;
-    }
-    double value() const { return std::isfinite(sum_) ? sum_ + rest_ : sum_; }
-    double rest() const { return std::isfinite(sum_) ? (sum_ - value()) + rest_ : 0; }
-
-private:
-    double sum_ = 0, rest_ = 0;
-};
 
 struct Result {
     py::object loss, gradient; // null: not asked for
@@ -116,19 +102,17 @@ Result array_call(const char *function, const Arguments &arguments, bool with_gr
     LongSum kept_weight;
     if (how == Reduction::mean && !weights.empty() && !probabilities) {
         // A factor that cancels in the mean, so that nothing over- or underflows.
+        std::vector<char> counts(weights.size() + 1, loss.smoothing > 0); // 0: ignored rows
+        for (std::size_t i = 0; i < rows; ++i)
+            counts[static_cast<std::size_t>(targets.labels[i] + 1)] = 1;
         double largest = 0; // of the classes that the loss is over
-        const auto meet = [&](double w) {
-            largest = std::isfinite(w) ? std::max(largest, std::fabs(w)) : largest;
-        };
-        if (loss.smoothing > 0)
-            std::for_each(weights.begin(), weights.end(), meet);
-        for (const std::int64_t label : targets.labels)
-            meet(label < 0 ? 0 : weights[static_cast<std::size_t>(label)]);
+        for (std::size_t c = 0; c < weights.size(); ++c)
+            if (counts[c + 1] && std::isfinite(weights[c]))
+                largest = std::max(largest, std::fabs(weights[c]));
         if (largest > 0)
             for (double &w : weights)
                 w = std::ldexp(w, -std::ilogb(largest));
-        for (const std::int64_t label : targets.labels)
-            kept_weight.add(label < 0 ? 0 : weights[static_cast<std::size_t>(label)]);
+        kept_weight.add_weights(targets.labels, rows, weights.data());
     }
     loss.divisor = loss.z_divisor = 1;
     if (how == Reduction::mean) {
@@ -150,12 +134,12 @@ Result array_call(const char *function, const Arguments &arguments, bool with_gr
     operands.temperature = &t;
     Problem problem =
         describe(with_grad ? Op::cross_entropy_with_grad : Op::cross_entropy, operands, is_axis);
-    problem.labels = probabilities ? nullptr : targets.labels.data();
+    problem.labels = targets.labels;
     problem.results = losses.data();
     problem.extra = z_losses.empty() ? nullptr : z_losses.data();
     problem.loss = &loss;
     problem.keep_subnormals = problem.keep_subnormals || !plain;
-    execute(make_plan(problem));
+    const KernelTable &table = execute(make_plan(problem));
 
     const bool wide = *dtype_of(PyArray_DESCR(logits)) == DType::f64;
     const py::object descr = descr_of(wide ? DType::f64 : DType::f32);
@@ -164,19 +148,17 @@ Result array_call(const char *function, const Arguments &arguments, bool with_gr
         for (std::size_t i = 0; i < z_losses.size(); ++i)
             losses[i] += z_losses[i];
         result.loss =
-            from_doubles(losses.data(), static_cast<int>(shape.size()), shape.data(), descr);
+            from_doubles(losses.data(), static_cast<int>(shape.size()), shape.data(), descr, table);
     } else {
         LongSum sum, z_sum;
-        for (const double v : losses)
-            sum.add(v);
-        for (const double v : z_losses)
-            z_sum.add(v);
+        sum.add(losses.data(), losses.size());
+        z_sum.add(z_losses.data(), z_losses.size());
         double total = sum.value() / loss.divisor;
         if (!z_losses.empty())
             total += z_sum.value() / loss.z_divisor;
         if (total != total) // without a sign
             total = std::numeric_limits<double>::quiet_NaN();
-        result.loss = from_doubles(&total, 0, nullptr, descr);
+        result.loss = from_doubles(&total, 0, nullptr, descr, table);
     }
     result.loss =
         owned(PyArray_Return(reinterpret_cast<PyArrayObject *>(result.loss.release().ptr())));

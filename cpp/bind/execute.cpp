@@ -32,7 +32,7 @@ Unlocked::~Unlocked() {
         restore_thread(state_);
 }
 
-void execute(const Plan &plan) {
+const KernelTable &execute(const Plan &plan) {
     Split shares = split(plan, plan.rows * plan.length < parallel_elements ? 1 : current_threads());
     Workspace workspace;
     const auto allocate = [&](std::size_t bytes) {
@@ -50,6 +50,7 @@ void execute(const Plan &plan) {
     const KernelTable &table = serving(plan);
     const Unlocked unlocked(plan.release_gil);
     run(plan, table, shares, workspace.get());
+    return table;
 }
 
 } // namespace softlane::bind

@@ -3,12 +3,13 @@
 #include <stdexcept>
 
 #include "bind/numpy.hpp"
+#include "core/kernels.hpp"
 #include "core/plan.hpp"
 
 namespace softlane::bind {
 
-// The lock is released where the plan says that it pays.
-void execute(const Plan &plan);
+// The lock is released where the plan says that it pays. Returns the kernels that served it.
+const KernelTable &execute(const Plan &plan);
 
 // Holds the interpreter lock off for the length of a scope, if asked.
 class Unlocked {

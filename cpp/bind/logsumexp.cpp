@@ -75,12 +75,12 @@ Logarithms array_call(const Arguments &arguments) {
     problem.keep_subnormals = factors.data != nullptr;
     problem.wide = computed == DType::f64 ||
                    dtype_of(reinterpret_cast<PyArray_Descr *>(descr.ptr())) == DType::f64;
-    execute(make_plan(problem));
+    const KernelTable &table = execute(make_plan(problem));
 
-    Logarithms result{from_doubles(logs.data(), ndim, shape.data(), descr), {}};
+    Logarithms result{from_doubles(logs.data(), ndim, shape.data(), descr, table), {}};
     if (wants_sign)
-        result.sign =
-            returned(arguments.array[0], from_doubles(signs.data(), ndim, shape.data(), descr));
+        result.sign = returned(arguments.array[0],
+                               from_doubles(signs.data(), ndim, shape.data(), descr, table));
     if (out_view) {
         if (PyArray_CopyInto(array(out_view), array(result.log)) < 0)
             throw py::error_already_set();

@@ -1,6 +1,5 @@
 #include "bind/result.hpp"
 
-#include "core/dispatch.hpp"
 #include "core/fp_environment.hpp"
 
 namespace softlane::bind {
@@ -55,14 +54,14 @@ py::object Output::take() {
 }
 
 py::object from_doubles(const double *values, int ndim, const npy_intp *shape,
-                        const py::object &descr) {
+                        const py::object &descr, const KernelTable &table) {
     py::object stolen = descr;
     const DType dtype = *dtype_of(reinterpret_cast<PyArray_Descr *>(descr.ptr()));
     py::object result = owned(PyArray_NewFromDescr(
         &PyArray_Type, reinterpret_cast<PyArray_Descr *>(stolen.release().ptr()), ndim, shape,
         nullptr, nullptr, 0, nullptr));
     const FpEnvironment environment;
-    portable().convert[static_cast<int>(DType::f64)][static_cast<int>(dtype)](
+    table.convert[static_cast<int>(DType::f64)][static_cast<int>(dtype)](
         values, PyArray_DATA(array(result)), static_cast<std::size_t>(PyArray_SIZE(array(result))));
     return result;
 }

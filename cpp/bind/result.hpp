@@ -4,6 +4,7 @@
 #include <initializer_list>
 
 #include "bind/options.hpp"
+#include "core/kernels.hpp"
 
 namespace softlane::bind {
 
@@ -34,10 +35,10 @@ private:
 // The one dtype of a result: dtype= and out= must agree. Null if neither is given.
 py::object agreed_dtype(const char *function, const py::object &wanted, PyArrayObject *out);
 
-// Numbers that the kernels gave as doubles, one for each row: an array of that shape and dtype,
-// each rounded once. `values` holds as many as the shape has.
+// Numbers that kernels gave as doubles, one for each row: an array of that shape and dtype, each
+// rounded once, by the same kernels. `values` holds as many as the shape has.
 py::object from_doubles(const double *values, int ndim, const npy_intp *shape,
-                        const py::object &descr);
+                        const py::object &descr, const KernelTable &table);
 
 // As a ufunc returns it: wrapped for a subclass of ndarray, a scalar where it has no dimensions.
 py::object returned(PyObject *original, py::object result);

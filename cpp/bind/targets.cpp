@@ -5,6 +5,7 @@
 
 #include "bind/problem.hpp"
 #include "core/fp_environment.hpp"
+#include "core/row_data.hpp"
 
 namespace softlane::bind {
 
@@ -37,30 +38,28 @@ std::int64_t parse_ignore_index(const char *function, PyObject *given) {
     return value;
 }
 
-template <class Integer>
-void check_labels(const char *function, const py::object &copy, const std::vector<npy_intp> &rows,
-                  npy_intp classes, std::int64_t ignored, Targets &targets) {
-    const auto *value = static_cast<const Integer *>(PyArray_DATA(array(copy)));
-    const std::size_t count = static_cast<std::size_t>(PyArray_SIZE(array(copy)));
-    targets.labels.resize(count);
-    for (std::size_t i = 0; i < count; ++i) {
-        const Integer label = value[i];
-        const auto as_signed = static_cast<std::int64_t>(label);
-        const bool fits =
-            static_cast<Integer>(as_signed) == label && (label < 0) == (as_signed < 0);
-        if (fits && as_signed == ignored) {
-            targets.labels[i] = -1;
-        } else if (fits && as_signed >= 0 && as_signed < classes) {
-            targets.labels[i] = as_signed;
-            ++targets.kept;
-        } else {
-            raise(PyExc_IndexError, function,
-                  "target " + std::to_string(label) + " at position " + position_text(i, rows) +
-                      " is outside [0, " + std::to_string(classes) + ") and is not ignore_index (" +
-                      std::to_string(ignored) + "); there are " + std::to_string(classes) +
-                      " classes");
-        }
-    }
+// `a`: integers. In a copy, whose bits are those of uint64 where they are unsigned.
+Targets checked_labels(const char *function, PyArrayObject *a, const std::vector<npy_intp> &rows,
+                       npy_intp classes, std::int64_t ignored) {
+    Targets targets;
+    const bool is_unsigned = PyTypeNum_ISUNSIGNED(PyArray_TYPE(a));
+    targets.copy = copied(a, is_unsigned ? NPY_UINT64 : NPY_INT64);
+    auto *labels = static_cast<std::int64_t *>(PyArray_DATA(array(targets.copy)));
+    const auto *bits = reinterpret_cast<const std::uint64_t *>(labels);
+    const auto count = static_cast<std::size_t>(PyArray_SIZE(array(targets.copy)));
+    const bool ignores = !is_unsigned || ignored >= 0;
+    const std::size_t outside = first_outside(bits, count, static_cast<std::uint64_t>(classes),
+                                              ignores ? static_cast<std::uint64_t>(ignored) : 0);
+    if (outside < count)
+        raise(PyExc_IndexError, function,
+              "target " +
+                  (is_unsigned ? std::to_string(bits[outside]) : std::to_string(labels[outside])) +
+                  " at position " + position_text(outside, rows) + " is outside [0, " +
+                  std::to_string(classes) + ") and is not ignore_index (" +
+                  std::to_string(ignored) + "); there are " + std::to_string(classes) + " classes");
+    targets.kept = ignores ? mark_ignored(labels, count, ignored) : count;
+    targets.labels = labels;
+    return targets;
 }
 
 bool has_shape(PyArrayObject *a, const npy_intp *shape, int ndim) {
@@ -71,7 +70,6 @@ bool has_shape(PyArrayObject *a, const npy_intp *shape, int ndim) {
 
 Targets parse_targets(const char *function, PyObject *given, PyArrayObject *logits,
                       const std::vector<npy_intp> &rows, npy_intp classes, PyObject *ignore_index) {
-    Targets targets;
     const std::int64_t ignored = parse_ignore_index(function, ignore_index);
     const py::object view = private_view(array(as_array(function, "targets", given)));
     PyArrayObject *a = array(view);
@@ -83,13 +81,7 @@ Targets parse_targets(const char *function, PyObject *given, PyArrayObject *logi
                   "integer targets have shape " + shape_text(a) + ", expected " + shape_text(rows) +
                       ", that of the logits " + shape_text(logits) + " without the axis" +
                       (logits_shape ? " (one-hot or other probabilities must be floating)" : ""));
-        if (PyTypeNum_ISUNSIGNED(type))
-            check_labels<npy_uint64>(function, copied(a, NPY_UINT64), rows, classes, ignored,
-                                     targets);
-        else
-            check_labels<npy_int64>(function, copied(a, NPY_INT64), rows, classes, ignored,
-                                    targets);
-        return targets;
+        return checked_labels(function, a, rows, classes, ignored);
     }
     if (!dtype_of(PyArray_DESCR(a)))
         raise(PyExc_TypeError, function,
@@ -103,6 +95,7 @@ Targets parse_targets(const char *function, PyObject *given, PyArrayObject *logi
                   (has_shape(a, rows.data(), static_cast<int>(rows.size()))
                        ? " (classes must be integers)"
                        : ""));
+    Targets targets;
     targets.probabilities = view;
     targets.kept = element_count(rows);
     return targets;

@@ -9,9 +9,10 @@
 namespace softlane::bind {
 
 struct Targets {
-    py::object probabilities;         // null: labels
-    std::vector<std::int64_t> labels; // -1: ignored
-    std::size_t kept = 0;             // rows that are not ignored
+    py::object probabilities;             // null: labels
+    py::object copy;                      // whose elements these are:
+    const std::int64_t *labels = nullptr; // -1: ignored
+    std::size_t kept = 0;                 // rows that are not ignored
 };
 
 // Integer labels of the shape `rows`, or probabilities of the shape of the logits.

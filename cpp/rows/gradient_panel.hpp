@@ -52,6 +52,15 @@ INLINE GradientLanes<C> gradient_lanes(PanelScalars<C, lanes> &rows, int k) {
             rows.spread};
 }
 
+// What rows that are usual end with.
+template <class C> struct EndedRows {
+    const std::int64_t *label;
+    const double *share, *loss, *gradient;
+};
+template <class C, int lanes> INLINE EndedRows<C> ended_rows(const PanelScalars<C, lanes> &rows) {
+    return {rows.label, rows.share, rows.loss, rows.gradient};
+}
+
 // What CrossEntropyWithGrad makes of rows, for temperatures of 1. With a z-loss, and where a number
 // of any row of a group needs an exponent of its own, each row's scalars are computed as the row
 // engine does; turned rows with options, and double rows without, go one by one then.
@@ -91,21 +100,24 @@ struct CrossEntropyWithGradPanel {
         rows.in_lanes = is_moderate(options) && !at.batch.extra && options.z_loss == 0;
         rows.has_options = needs_whole_rows(at.batch);
         constexpr int lanes = sizeof rows.label / sizeof *rows.label;
-        for (int r = 0; r < lanes; ++r) { // of rows that are not there as if they were ignored
-            const bool is_there = r < at.count;
-            const std::int64_t label = is_there && at.batch.labels ? at.label(r) : -1;
-            const C max = rows.max[r];
-            const C target = label < 0 ? max : static_cast<C>(load_one(at.x(r, label)));
-            const bool others =
-                label >= 0 && target == max && rows.second[r] > -infinity<C> && max < infinity<C>;
-            rows.label[r] = label;
-            rows.target[r] = target;
-            rows.others[r] = others;
-            rows.share[r] = label < 0 && !(is_there && at.batch.other) ? 0 : share;
-            rows.top[r] = others ? rows.second[r] : max;
-            rows.weight[r] = label < 0 ? 0 : 1;
-            if constexpr (sizeof(C) == 8)
-                rows.weight_low[r] = 0;
+        find_labels(at, 0, lanes, rows.max, rows.label, rows.target);
+        const std::int64_t least = at.batch.other ? -1 : 0; // of a label that has a share
+        using V = Vec<C, native_lanes<C>>;
+        const V zero = broadcast<V>(C(0));
+        for (int k = 0; k < lanes; k += V::lanes) {
+            for (int r = k; r < k + V::lanes; ++r) { // those that are not there are as if ignored
+                rows.weight[r] = rows.label[r] < 0 ? 0 : 1;
+                rows.share[r] = r >= at.count || rows.label[r] < least ? 0 : share;
+                if constexpr (sizeof(C) == 8)
+                    rows.weight_low[r] = 0;
+            }
+            const V max = load<V>(rows.max + k), second = load<V>(rows.second + k);
+            V others = from_doubles<V>(load<Doubles<V>>(rows.weight + k));
+            others = choose(max, load<V>(rows.target + k), others, zero);
+            others = choose(second, broadcast<V>(-infinity<C>), zero, others);
+            others = choose(broadcast<V>(infinity<C>), max, zero, others);
+            store(rows.others + k, to_doubles(others));
+            store(rows.top + k, choose(others, zero, max, second));
         }
         if (rows.has_options)
             note_weights(rows, at);
@@ -115,19 +127,19 @@ struct CrossEntropyWithGradPanel {
         const Reals<Vec<C, native_lanes<C>>> total = sums.total(k);
         store_sums(total, rows, k);
         if constexpr (sizeof(C) == 4) {
-            LogPanel::logarithms(lanes_of(rows, k));
+            logarithms(lanes_of(rows, k));
             rows.logged = true;
         } else {
-            rows.logged = LogPanel::are_plain(lanes_of(rows, k));
+            rows.logged = are_plain(lanes_of(rows, k));
             if (rows.logged)
-                LogPanel::plain_logarithms(lanes_of(rows, k));
+                plain_logarithms(lanes_of(rows, k));
         }
         if (!rows.in_lanes || !rows.logged) {
             rows.in_lanes = false;
             return false;
         }
-        double label[native_lanes<C>];
-        label_exponentials<C>(sums, rows, k, label);
+        alignas(64) C label[native_lanes<C>];
+        label_exponentials(sums, rows, k, label);
         const bool usual = differentiate(gradient_lanes(rows, k), total, label, sums.n);
         if (rows.has_options) // otherwise lift() serves those that are not usual
             rows.in_lanes = usual;
@@ -171,14 +183,12 @@ struct CrossEntropyWithGradPanel {
     }
     template <class C, class Scalars>
     static INLINE void complete(const Scalars &rows, int, const Place<C> &at, bool usual) {
+        if (usual)
+            return complete_usual(ended_rows(rows), at);
         for (int r = 0; r < at.count; ++r) {
             const std::int64_t label = rows.label[r];
             double &result = at.batch.results[at.index(r)];
-            if (usual) {
-                result = rows.share[r] == 0 ? 0 : rows.loss[r];
-                if (label >= 0)
-                    store_one(at.y(r, label), rows.gradient[r], 0);
-            } else if (label < 0) {
+            if (label < 0) {
                 result = 0;
                 const auto n = static_cast<std::ptrdiff_t>(at.batch.length);
                 for (std::ptrdiff_t i = 0; i < n; ++i)
@@ -210,6 +220,33 @@ struct CrossEntropyWithGradPanel {
     }
 
 private:
+    // The results of all rows and the gradients of their labels.
+    template <class C>
+    static __attribute__((noinline, COPIES_HEADERS)) void complete_usual(const EndedRows<C> &rows,
+                                                                         const Place<C> &at) {
+        constexpr int lanes = native_lanes<C>;
+        for (int k = 0; k < at.count; k += lanes) {
+            double result[lanes];
+            C gradient[lanes];
+            bool rounds = true; // the processor alike
+            for (int r = 0; r < lanes; ++r) {
+                result[r] = rows.share[k + r] == 0 ? 0 : rows.loss[k + r];
+                gradient[r] = static_cast<C>(rows.gradient[k + r]);
+                rounds &= rows.label[k + r] < 0 || rounds_alike<C>(rows.gradient[k + r]);
+            }
+            const int count = at.count - k < lanes ? at.count - k : lanes;
+            for (int r = 0; r < count; ++r) {
+                at.batch.results[at.index(k + r)] = result[r];
+                const std::int64_t label = rows.label[k + r];
+                if (label < 0)
+                    continue;
+                if (rounds)
+                    __builtin_memcpy(at.y(k + r, label), gradient + r, sizeof *gradient);
+                else
+                    store_one(at.y(k + r, label), rows.gradient[k + r], 0);
+            }
+        }
+    }
     static INLINE bool is_moderate(const LossOptions &options) {
         return options.divisor > 0x1p-16 && options.divisor < 0x1p200;
     }
@@ -260,9 +297,9 @@ private:
     // The factors, gradients and losses of a register's rows. Whether usual_of() makes their
     // results, but for what smoothing and probabilities take off.
     template <class C>
-    static __attribute__((noinline)) bool
-    differentiate(const GradientLanes<C> &rows, const Reals<Vec<C, native_lanes<C>>> &total,
-                  const double *label_exponential, std::size_t n) {
+    static __attribute__((noinline)) bool differentiate(const GradientLanes<C> &rows,
+                                                        const Reals<Vec<C, native_lanes<C>>> &total,
+                                                        const C *label_exponential, std::size_t n) {
         using V = Vec<C, native_lanes<C>>;
         using D = Doubles<V>;
         using R = Reals<V>;
@@ -270,7 +307,7 @@ private:
         constexpr bool is_float = sizeof(C) == 4;
         const D zero = broadcast<D>(0), one = broadcast<D>(1), others = load<D>(rows.others),
                 share = load<D>(rows.share), max = to_doubles(load<V>(rows.max));
-        const R none = as_reals<V>(zero), e = as_reals<V>(load<D>(label_exponential)),
+        const R none = as_reals<V>(zero), e = as_reals<V>(load_doubles<D>(label_exponential)),
                 top = as_reals<V>(to_doubles(load<V>(rows.top_exponential)));
         const R odds = load_reals<V>(rows.odds, rows.odds_low),
                 weight = load_reals<V>(rows.weight, rows.weight_low);
@@ -344,7 +381,8 @@ private:
     // Row r as the row engine does it, but that the group has the exponentials, their sum and, as a
     // rule, the logarithm.
     template <class C, class Group>
-    static __attribute__((noinline)) void write_one(const Group &of, int r, const Place<C> &at) {
+    static __attribute__((noinline, cold)) void write_one(const Group &of, int r,
+                                                          const Place<C> &at) {
         const auto &rows = of.rows;
         Row<CrossEntropyWithGrad, Plainly<C>> row{};
         static_cast<RowFacts<const C *, C> &>(row) =
@@ -379,13 +417,13 @@ private:
         CrossEntropyWithGrad::write(row, stats, false);
     }
     template <class C, class Sums, class Scalars>
-    static INLINE void label_exponentials(const Sums &sums, const Scalars &rows, int k,
-                                          double *own) {
-        for (int r = 0; r < native_lanes<C>; ++r) { // the label's
-            const std::int64_t label = rows.label[k + r];
-            const C e = label < 0 ? C(0) : sums.exponential(k + r, label);
-            own[r] = static_cast<double>(e > CrossEntropyWithGrad::least_kept<C> ? e : C(0));
-        }
+    static INLINE void label_exponentials(const Sums &sums, const Scalars &rows, int k, C *own) {
+        using V = Vec<C, native_lanes<C>>;
+        const std::int64_t *label = rows.label + k;
+        for (int r = 0; r < V::lanes; ++r)
+            own[r] = label[r] < 0 ? C(0) : sums.exponential(k + r, label[r]);
+        const V e = load<V>(own);
+        store(own, zero_where_at_most(e, e, broadcast<V>(CrossEntropyWithGrad::least_kept<C>)));
     }
 
     template <class V, class Softmax> struct Unusual {

@@ -1,4 +1,4 @@
-// Constants of the scalar log1p and exp. Made by bench/fit_log.py; do not edit.
+// Constants of the log1p and exp of what rows have one of. Made by bench/fit_log.py; do not edit.
 #pragma once
 #include "simd/lanes.hpp"
 
@@ -76,19 +76,26 @@ constexpr LogEntry log_table[] = {
     {0x1.0300000000000p-1, 0x1.5ced1e17c3800p-1, -0x1.1d52fdabeaa73p-44},
     {0x1.0100000000000p-1, 0x1.60e52f4578800p-1, 0x1.c6ea5e681638dp-46},
 };
+// The same of float rows, in 8 intervals around 1 + i/8; c2, c3 ... of log(1 + r).
+alignas(64) constexpr double small_log_c[] = {
+0x1.0000000000000p+0, 0x1.c700000000000p-1, 0x1.9a00000000000p-1, 0x1.7400000000000p-1, 0x1.5500000000000p-1, 0x1.3b00000000000p-1, 0x1.2500000000000p-1, 0x1.1100000000000p-1};
+alignas(64) constexpr double small_log[] = {
+0x0.0p+0, 0x1.e3707ee30487bp-4, 0x1.c6ffbc6f00f71p-3, 0x1.4718dc271c41bp-2, 0x1.a0325ed14fda4p-2, 0x1.f168f7fb05c52p-2, 0x1.1dc619de06944p-1, 0x1.41f8ff8471d61p-1};
+constexpr double small_log_series[] = {
+    -0x1.000000070ad94p-1,
+    0x1.5555556aced6ep-2,
+    -0x1.ffff1ecb8184bp-3,
+    0x1.99989817dfce3p-3,
+    -0x1.571723dbbc2d2p-3,
+    0x1.264b1441ec1eep-3,
+};
 constexpr double ln_2_parts[] = {0x1.62e42fefa3800p-1, 0x1.ef35793c76730p-45};
 
 // 2^(k/8) in two parts; ln 2 / 8, its first part of 30 bits.
-constexpr double exp_pairs[][2] = {
-    {0x1.0000000000000p+0, 0x0p+0},
-    {0x1.172b83c7d517bp+0, -0x1.19041b9d78a76p-55},
-    {0x1.306fe0a31b715p+0, 0x1.6f46ad23182e4p-55},
-    {0x1.4bfdad5362a27p+0, 0x1.d4397afec42e2p-56},
-    {0x1.6a09e667f3bcdp+0, -0x1.bdd3413b26456p-54},
-    {0x1.8ace5422aa0dbp+0, 0x1.6e9f156864b27p-54},
-    {0x1.ae89f995ad3adp+0, 0x1.7a1cd345dcc81p-54},
-    {0x1.d5818dcfba487p+0, 0x1.2ed02d75b3707p-55},
-};
+alignas(64) constexpr double exp_high[] = {
+0x1.0000000000000p+0, 0x1.172b83c7d517bp+0, 0x1.306fe0a31b715p+0, 0x1.4bfdad5362a27p+0, 0x1.6a09e667f3bcdp+0, 0x1.8ace5422aa0dbp+0, 0x1.ae89f995ad3adp+0, 0x1.d5818dcfba487p+0};
+alignas(64) constexpr double exp_low[] = {
+0x0p+0, -0x1.19041b9d78a76p-55, 0x1.6f46ad23182e4p-55, 0x1.d4397afec42e2p-56, -0x1.bdd3413b26456p-54, 0x1.6e9f156864b27p-54, 0x1.7a1cd345dcc81p-54, 0x1.2ed02d75b3707p-55};
 constexpr double exp_step[] = {0x1.62e42ff000000p-4, -0x1.718432a1b0e26p-38};
 // clang-format on
 

@@ -290,8 +290,8 @@ private:
 
     // The same one by one, each term apart from its exponent.
     template <class R>
-    static __attribute__((noinline)) void write_far(const R &row,
-                                                    const GradientStats<typename R::C> &stats) {
+    static __attribute__((noinline, cold)) void
+    write_far(const R &row, const GradientStats<typename R::C> &stats) {
         using C = typename R::C;
         const LossOptions &options = *row.rows->loss;
         const Real<C> share = Real<C>(1) - Real<C>(options.smoothing);

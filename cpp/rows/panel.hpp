@@ -49,6 +49,18 @@ template <class Scalars> INLINE bool is_irregular(const Scalars &rows, int r) {
 }
 template <class P> using ScalarsOf = PanelScalars<typename P::C, P::V::lanes>;
 
+// The labels of `lanes` rows from `begin` on, and their elements; -1 of rows without one, and of
+// those that are not there, whose element is the one of `otherwise`.
+template <class C>
+INLINE void find_labels(const Place<C> &at, int begin, int lanes, const C *otherwise,
+                        std::int64_t *label, C *element) {
+    for (int r = 0; r < lanes; ++r) {
+        label[r] = begin + r < at.count && at.batch.labels ? at.label(begin + r) : -1;
+        const C *from = label[r] < 0 ? otherwise + r : at.x(begin + r, label[r]);
+        __builtin_memcpy(element + r, from, sizeof *from);
+    }
+}
+
 // Of the rows from k on.
 template <int wanted, class V, class Scalars>
 INLINE void note_range(const Extremes<wanted, V> &extremes, Scalars &rows, int k) {

@@ -54,8 +54,8 @@ INLINE Parts parts_of(double v) {
 
 // In Real arithmetic throughout: the factors may have any exponents and signs.
 template <class C>
-__attribute__((noinline)) SignedLog weighted_by_elements(const C *row_x, const C *row_b,
-                                                         std::size_t n) {
+__attribute__((noinline, cold)) SignedLog weighted_by_elements(const C *row_x, const C *row_b,
+                                                               std::size_t n) {
     using V = Vec<C, sum_lanes<C>>;
     auto each = [&](auto body) INLINE_LAMBDA {
         sweep<V>(0, n, [&](std::size_t i, auto part) INLINE_LAMBDA {

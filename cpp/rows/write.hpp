@@ -131,9 +131,14 @@ inline std::uint64_t encoded(double value, int lift) {
     return sign | (exponent >= static_cast<int>(top) || bits > infinite ? infinite : bits);
 }
 
+// Whether the processor rounds to C as encoded() does.
+template <class C> INLINE bool rounds_alike(double value) {
+    const double size = magnitude(value), least = sizeof(C) == 4 ? 0x1p-126 : 0x1p-1022,
+                 most = sizeof(C) == 4 ? 0x1p127 : 0x1p1023;
+    return (size >= least && size < most) || size == 0;
+}
 INLINE void store_one(float *p, double value, int lift) {
-    const double size = magnitude(value);
-    if (lift == 0 && size >= 0x1p-126 && size < 0x1p127) { // the processor rounds likewise
+    if (lift == 0 && rounds_alike<float>(value)) {
         const auto rounded = static_cast<float>(value);
         __builtin_memcpy(p, &rounded, sizeof rounded);
         return;
