@@ -1,5 +1,6 @@
 // Cross-entropy with its gradient, over rows whose scalars lie in lanes.
 #pragma once
+#include "rows/excess_rows.hpp"
 #include "rows/loss_gradients.hpp"
 #include "rows/panel_ops.hpp"
 
@@ -13,7 +14,7 @@ template <class C> struct GradientLanes {
     const double *all_weight, *all_weight_low, *all_distance, *all_distance_low;
     const double *own, *own_low, *apart, *apart_low;
     double *loss, *gradient, *factor;
-    C *hi, *lo, *normal;
+    C *hi, *lo, *normal, *up;
     double over, over_low;
     bool has_options, spread;
 };
@@ -46,6 +47,7 @@ INLINE GradientLanes<C> gradient_lanes(PanelScalars<C, lanes> &rows, int k) {
             rows.hi + k,
             rows.lo + k,
             rows.normal + k,
+            rows.up + k,
             rows.over,
             rows.over_low,
             rows.has_options,
@@ -100,25 +102,26 @@ struct CrossEntropyWithGradPanel {
         rows.in_lanes = is_moderate(options) && !at.batch.extra && options.z_loss == 0;
         rows.has_options = needs_whole_rows(at.batch);
         constexpr int lanes = sizeof rows.label / sizeof *rows.label;
-        find_labels(at, 0, lanes, rows.max, rows.label, rows.target);
-        const std::int64_t least = at.batch.other ? -1 : 0; // of a label that has a share
+        find_labels(rows, at);
         using V = Vec<C, native_lanes<C>>;
-        const V zero = broadcast<V>(C(0));
-        for (int k = 0; k < lanes; k += V::lanes) {
-            for (int r = k; r < k + V::lanes; ++r) { // those that are not there are as if ignored
-                rows.weight[r] = rows.label[r] < 0 ? 0 : 1;
-                rows.share[r] = r >= at.count || rows.label[r] < least ? 0 : share;
-                if constexpr (sizeof(C) == 8)
-                    rows.weight_low[r] = 0;
-            }
+        using D = Doubles<V>;
+        const V none = broadcast<V>(C(0));
+        const D zero = broadcast<D>(0), one = broadcast<D>(1);
+        for (int k = 0; k < lanes; k += V::lanes) { // those that are not there are as if ignored
+            const D named = load<D>(rows.named + k), weight = choose(zero, named, one, zero);
+            store(rows.weight + k, weight);
+            if constexpr (sizeof(C) == 8)
+                store(rows.weight_low + k, zero);
+            store(rows.share + k, times(weight, share));
             const V max = load<V>(rows.max + k), second = load<V>(rows.second + k);
-            V others = from_doubles<V>(load<Doubles<V>>(rows.weight + k));
-            others = choose(max, load<V>(rows.target + k), others, zero);
-            others = choose(second, broadcast<V>(-infinity<C>), zero, others);
-            others = choose(broadcast<V>(infinity<C>), max, zero, others);
+            V others = choose(max, load<V>(rows.target + k), from_doubles<V>(weight), none);
+            others = choose(second, broadcast<V>(-infinity<C>), none, others);
+            others = choose(broadcast<V>(infinity<C>), max, none, others);
             store(rows.others + k, to_doubles(others));
-            store(rows.top + k, choose(others, zero, max, second));
+            store(rows.top + k, choose(others, none, max, second));
         }
+        for (int r = 0; at.batch.other && r < at.count; ++r)
+            rows.share[r] = share;
         if (rows.has_options)
             note_weights(rows, at);
     }
@@ -222,9 +225,11 @@ struct CrossEntropyWithGradPanel {
 private:
     // The results of all rows and the gradients of their labels.
     template <class C>
-    static __attribute__((noinline, COPIES_HEADERS)) void complete_usual(const EndedRows<C> &rows,
+    static __attribute__((noinline, COPIES_HEADERS)) void complete_usual(const EndedRows<C> rows,
                                                                          const Place<C> &at) {
         constexpr int lanes = native_lanes<C>;
+        const std::ptrdiff_t step = at.batch.row_stride, row_bytes = at.y_row_bytes,
+                             element_bytes = at.y_element_bytes;
         for (int k = 0; k < at.count; k += lanes) {
             double result[lanes];
             C gradient[lanes];
@@ -235,15 +240,19 @@ private:
                 rounds &= rows.label[k + r] < 0 || rounds_alike<C>(rows.gradient[k + r]);
             }
             const int count = at.count - k < lanes ? at.count - k : lanes;
+            char *const y = reinterpret_cast<char *>(at.y(k, 0));
+            double *const to = at.batch.results + at.index(k);
+            for (int r = 0; r < count; ++r)
+                to[r * step] = result[r];
             for (int r = 0; r < count; ++r) {
-                at.batch.results[at.index(k + r)] = result[r];
                 const std::int64_t label = rows.label[k + r];
                 if (label < 0)
                     continue;
+                char *const of_label = y + r * row_bytes + label * element_bytes;
                 if (rounds)
-                    __builtin_memcpy(at.y(k + r, label), gradient + r, sizeof *gradient);
+                    __builtin_memcpy(of_label, gradient + r, sizeof *gradient);
                 else
-                    store_one(at.y(k + r, label), rows.gradient[k + r], 0);
+                    store_one(reinterpret_cast<C *>(of_label), rows.gradient[k + r], 0);
             }
         }
     }
@@ -280,19 +289,19 @@ private:
         store_reals(rows.all_weight, rows.all_weight_low, scored.weight);
         store_reals(rows.all_distance, rows.all_distance_low, scored.distance);
         rows.in_lanes =
-            scored.serves(to_doubles(load<V>(rows.max))) && scored.largest * rows.over <= 0x1p100;
+            scored.serves(to_doubles(load<V>(rows.max))) && scored.largest * rows.over <= 0x1p20;
+        bool apart[lanes], any = false;
         for (int r = 0; r < lanes; ++r) {
+            apart[r] = rows.others[r] == 0 && rows.max[r] < infinity<C> &&
+                       CrossEntropyWithGrad::is_confident(rows.max[r], rows.second[r]);
+            any |= apart[r];
             rows.apart[r] = -1;
-            if (rows.others[r] != 0 || !(rows.max[r] < infinity<C>) ||
-                !CrossEntropyWithGrad::is_confident(rows.max[r], rows.second[r]))
-                continue;
-            const Excess<C> excess = CrossEntropyWithGrad::excess_apart(
-                facts_of<C>({rows.max[r], rows.second[r], 0}, r, at));
-            rows.in_lanes = rows.in_lanes && excess.lift == 0;
-            rows.apart[r] = high(excess.log);
-            if constexpr (sizeof(C) == 8)
-                rows.apart_low[r] = low(excess.log);
         }
+        if (any && rows.in_lanes)
+            rows.in_lanes =
+                excesses_apart(at, rows.max, rows.second, apart, rows.apart, rows.apart_low);
+        for (int r = 0; r < lanes; ++r)
+            rows.apart[r] = apart[r] ? rows.apart[r] : -1;
     }
     // The factors, gradients and losses of a register's rows. Whether usual_of() makes their
     // results, but for what smoothing and probabilities take off.
@@ -342,10 +351,20 @@ private:
         const D size = choose(share, zero, zero, highs(factor));
         store(rows.loss, highs(loss));
         store(rows.gradient, highs(products(target, over)));
+        double least = CrossEntropyWithGrad::least_normal<C>;
         if constexpr (is_float) {
+            D up = one;
+            if (rows.spread) { // as Factor has it
+                least = 0x1p-500;
+                up = choose(broadcast<D>(Direct::least_direct), size, one,
+                            broadcast<D>(power_of_two(lift_bits<C>)));
+                up = choose(size, zero, one, up);
+            }
+            store(rows.up, from_doubles<V>(up));
             store(rows.factor, size);
-            store_limbs(size, rows.hi, rows.lo);
+            store_limbs(mul(size, up), rows.hi, rows.lo);
         } else {
+            least = rows.spread ? Direct::least_direct : least;
             store_limbs(factor, rows.hi, rows.lo);
         }
 
@@ -353,9 +372,9 @@ private:
         // losses over all classes have, where it is the same.
         const D span = to_doubles(sub(load<V>(rows.max), load<V>(rows.min)));
         const D shallow = choose(span, broadcast<D>(shallow_span<C>(1, n)), one, zero);
-        const double least =
-            rows.spread ? Direct::least_direct : CrossEntropyWithGrad::least_normal<C>;
         D normal = choose(broadcast<D>(least), size, shallow, zero);
+        if (rows.spread) // factors of 0
+            normal = choose(zero, size, choose(size, zero, shallow, normal), normal);
         normal = choose(size, broadcast<D>(Direct::largest_direct), normal, zero);
         normal = choose(share, zero, one, normal);
         if constexpr (is_float)
@@ -370,13 +389,21 @@ private:
         const V hi = broadcast<V>(rows.hi[r]), lo = broadcast<V>(rows.lo[r]);
         const auto row = facts_of<C>({}, r, at);
         const ClassWeights<C> weights(row.other, *at.batch.loss, row.n);
-        const double over_low = sizeof(C) == 4 ? 0 : rows.over_low;
         C *const y = at.y(r, 0);
         const C *const kept = of.kept(r);
-        sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-            const V p = scaled(load<V>(kept + i), hi, lo);
-            store(y + i, sub(p, weights.times(i, part, rows.over, over_low)), part);
-        });
+        if constexpr (sizeof(C) == 8) {
+            sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+                const V p = scaled(load<V>(kept + i), hi, lo);
+                store(y + i, sub(p, weights.times(i, part, rows.over, rows.over_low)), part);
+            });
+        } else {
+            const double over = rows.over * static_cast<double>(rows.up[r]);
+            const V after = broadcast<V>(1 / rows.up[r]);
+            sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
+                const V p = scaled(load<V>(kept + i, part, C(0)), hi, lo); // nothing subnormal
+                store(y + i, mul(sub(p, weights.times(i, part, over, 0)), after), part);
+            });
+        }
     }
     // Row r as the row engine does it, but that the group has the exponentials, their sum and, as a
     // rule, the logarithm.

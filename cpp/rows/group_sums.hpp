@@ -1,6 +1,7 @@
 // Sums of several rows, turned so that the rows are in lanes: folded as those of one are.
 #pragma once
 #include "rows/pairs.hpp"
+#include "rows/sum.hpp"
 
 namespace softlane::SOFTLANE_ISA {
 namespace {
@@ -26,6 +27,14 @@ template <class C> struct GroupSums {
             using Half = decltype(W::low);
             store_sum(
                 r, added(Pairs<Half>{w.high.low, w.low.low}, Pairs<Half>{w.high.high, w.low.high}));
+        }
+    }
+    INLINE void store_sum(int r, Sum<C> &sum) {
+        if constexpr (sizeof(C) == 4) {
+            sum.flush();
+            store_sum(r, sum.flushed);
+        } else {
+            store_sum(r, two_sums(sub(sum.high, sum.start), sum.low));
         }
     }
     // Those of all rows, as LaneSums has it of a panel.

@@ -30,8 +30,12 @@ template <class C> struct LoggedLanes {
 };
 template <class C, int lanes>
 INLINE LoggedLanes<C> logged_lanes(const PanelScalars<C, lanes> &rows, int k) {
-    return {rows.max + k,      rows.top + k,    rows.target + k,
-            rows.label + k,    rows.sum_high + k, rows.excess + k,
+    return {rows.max + k,
+            rows.top + k,
+            rows.target + k,
+            rows.label + k,
+            rows.sum_high + k,
+            rows.excess + k,
             rows.excess_low + (sizeof(C) == 8 ? k : 0)};
 }
 
@@ -126,8 +130,8 @@ template <class W> struct ExpParts {
 template <class W> INLINE ExpParts<W> exp_parts(W z, W z_low, W shift) {
     constexpr double round = 0x1.8p52;
     const W place = plus(times(z, -log2_e * exp_table_size), round), n = minus(place, round);
-    const W r = sub(sub(sub(broadcast<W>(0), z), times(n, exp_step[0])),
-                    add(times(n, exp_step[1]), z_low));
+    const W r =
+        sub(sub(sub(broadcast<W>(0), z), times(n, exp_step[0])), add(times(n, exp_step[1]), z_low));
     return {r, place, exp_power(add(place, times(shift, exp_table_size)))};
 }
 template <class C, class W> INLINE W exp_less_1(W r) {
@@ -193,8 +197,8 @@ INLINE Pairs<DoubleLanes> exp_of_minus_pairs(Pairs<DoubleLanes> z, DoubleLanes s
     using D = DoubleLanes;
     const ExpParts<D> parts = exp_parts(z.high, z.low, shift);
     const D high = lookup(Table<double>(exp_high), parts.place);
-    const D low = add(lookup(Table<double>(exp_low), parts.place),
-                      mul(high, exp_less_1<double>(parts.r)));
+    const D low =
+        add(lookup(Table<double>(exp_low), parts.place), mul(high, exp_less_1<double>(parts.r)));
     const D e = add(high, low);
     return {mul(e, parts.power), mul(sub(low, sub(e, high)), parts.power)};
 }
@@ -220,8 +224,9 @@ __attribute__((noinline, COPIES_HEADERS)) void plain_logarithms(const LogLanes<d
     const Pairs<D> e = exp_of_minus_pairs(z, load<D>(rows.shift));
     const Pairs<D> others = added(Pairs<D>{load<D>(rows.sum_high), load<D>(rows.sum_low)},
                                   Pairs<D>{sub(zero, load<D>(rows.top_exponential)), zero});
-    const Pairs<D> scaled = products(Pairs<D>{times(others.high, unit), times(others.low, unit)},
-                                     Pairs<D>{broadcast<D>(inverse.high), broadcast<D>(inverse.low)});
+    const Pairs<D> scaled =
+        products(Pairs<D>{times(others.high, unit), times(others.low, unit)},
+                 Pairs<D>{broadcast<D>(inverse.high), broadcast<D>(inverse.low)});
     const Pairs<D> w = products(scaled, e), u = two_sums(broadcast<D>(1), w.high);
     const Pairs<D> log = log_of_pairs({u.high, add(u.low, w.low)});
     store(rows.odds, w.high);

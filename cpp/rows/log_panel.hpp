@@ -43,9 +43,8 @@ struct LogPanel {
     }
     // Long before the elements are loaded as a vector, which waits for what was stored last.
     template <class C, class Scalars> static INLINE void note(Scalars &rows, const Place<C> &at) {
-        constexpr int lanes = sizeof rows.label / sizeof *rows.label;
         if (at.batch.labels)
-            find_labels(at, 0, lanes, rows.max, rows.label, rows.target);
+            find_labels(rows, at);
     }
     template <class C, class Sums, class Scalars>
     static INLINE bool finish(const Sums &sums, Scalars &rows, int k) {

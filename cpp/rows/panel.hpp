@@ -22,7 +22,8 @@ template <class C, int lanes> struct PanelScalars {
     // of a loss with its gradient; what of double rows is in two limbs has the second in `*_low`:
     static constexpr int low_lanes = sizeof(C) == 8 ? lanes : 1;
     std::int64_t label[lanes];
-    C target[lanes];                                         // x of the label
+    alignas(64) double named[lanes]; // the same bits: NaN where there is none
+    alignas(64) C target[lanes];     // x of the label
     alignas(64) double weight[lanes], weight_low[low_lanes]; // of the label alone
     alignas(64) double loss[lanes], gradient[lanes];         // the latter of the label's class
     alignas(64) double others[lanes];                        // 1 where `top` is the second, or 0
@@ -30,10 +31,11 @@ template <class C, int lanes> struct PanelScalars {
     alignas(64) double factor[lanes];                        // of the exponentials
     // 1 where Products::normal, or what is the same, writes a single row of floats, or 0
     alignas(64) C normal[lanes];
-    double over, over_low; // 1 / divisor of all rows
-    bool has_options;      // weights, smoothing, probabilities, z-loss
-    bool logged;           // odds and excess are known
-    bool in_lanes;         // no row needs more than there is here
+    alignas(64) C up[lanes]; // of one over all classes: what its limbs are too large by
+    double over, over_low;   // 1 / divisor of all rows
+    bool has_options;        // weights, smoothing, probabilities, z-loss
+    bool logged;             // odds and excess are known
+    bool in_lanes;           // no row needs more than there is here
     // and of one over all classes, with what Scored adds up:
     bool spread;
     alignas(64) double all_weight[lanes], all_weight_low[low_lanes];
@@ -49,15 +51,23 @@ template <class Scalars> INLINE bool is_irregular(const Scalars &rows, int r) {
 }
 template <class P> using ScalarsOf = PanelScalars<typename P::C, P::V::lanes>;
 
-// The labels of `lanes` rows from `begin` on, and their elements; -1 of rows without one, and of
-// those that are not there, whose element is the one of `otherwise`.
-template <class C>
-INLINE void find_labels(const Place<C> &at, int begin, int lanes, const C *otherwise,
-                        std::int64_t *label, C *element) {
+// The rows' labels and their elements; -1, and the largest element, of rows without a label, and of
+// those that are not there.
+template <class C, int lanes>
+INLINE void find_labels(PanelScalars<C, lanes> &rows, const Place<C> &at) {
+    // Nothing of these is looked at again for what is stored.
+    const std::ptrdiff_t step = at.batch.row_stride, row_bytes = at.x_row_bytes,
+                         element_bytes = at.x_element_bytes;
+    const std::int64_t *const labels = at.batch.labels ? at.batch.labels + at.index(0) : nullptr;
+    const char *const x = at.x_data;
+    const int there = labels ? at.count : 0;
     for (int r = 0; r < lanes; ++r) {
-        label[r] = begin + r < at.count && at.batch.labels ? at.label(begin + r) : -1;
-        const C *from = label[r] < 0 ? otherwise + r : at.x(begin + r, label[r]);
-        __builtin_memcpy(element + r, from, sizeof *from);
+        const std::int64_t label = r < there ? labels[r * step] : -1;
+        const char *from = label < 0 ? reinterpret_cast<const char *>(rows.max + r)
+                                     : x + r * row_bytes + label * element_bytes;
+        rows.label[r] = label;
+        __builtin_memcpy(rows.named + r, &label, sizeof label);
+        __builtin_memcpy(rows.target + r, from, sizeof *rows.target);
     }
 }
 

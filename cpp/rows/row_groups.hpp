@@ -235,12 +235,7 @@ private:
                 step(i, part, e);
             });
             company.end();
-            if constexpr (sizeof(C) == 4) {
-                sum.flush();
-                to.sums.store_sum(r, sum.flushed);
-            } else {
-                to.sums.store_sum(r, two_sums(sub(sum.high, sum.start), sum.low));
-            }
+            to.sums.store_sum(r, sum);
             row += x_stride_;
             kept_row += Op::keeps ? kept_stride<C>(n_) : 0;
         }
