@@ -187,25 +187,9 @@ struct CrossEntropyWithGradPanel {
     template <class C, class Scalars>
     static INLINE void complete(const Scalars &rows, int, const Place<C> &at, bool usual) {
         if (usual)
-            return complete_usual(ended_rows(rows), at);
-        for (int r = 0; r < at.count; ++r) {
-            const std::int64_t label = rows.label[r];
-            double &result = at.batch.results[at.index(r)];
-            if (label < 0) {
-                result = 0;
-                const auto n = static_cast<std::ptrdiff_t>(at.batch.length);
-                for (std::ptrdiff_t i = 0; i < n; ++i)
-                    store_one(at.y(r, i), 0, 0);
-            } else if (is_irregular(rows, r)) {
-                result = not_a_number<double>;
-            } else {
-                store_label_loss<C>(&result, 1,
-                                    distance<C>(static_cast<double>(rows.max[r]),
-                                                static_cast<double>(rows.target[r])),
-                                    excess_of<C>(rows, r));
-                store_one(at.y(r, label), rows.gradient[r], 0);
-            }
-        }
+            complete_usual(ended_rows(rows), at);
+        else
+            complete_others<C>(rows, at);
     }
 
     // Of a group that needs_whole_rows() and is not usual.
@@ -253,6 +237,27 @@ private:
                     __builtin_memcpy(of_label, gradient + r, sizeof *gradient);
                 else
                     store_one(reinterpret_cast<C *>(of_label), rows.gradient[k + r], 0);
+            }
+        }
+    }
+    template <class C, class Scalars>
+    static __attribute__((noinline)) void complete_others(const Scalars &rows, const Place<C> &at) {
+        for (int r = 0; r < at.count; ++r) {
+            const std::int64_t label = rows.label[r];
+            double &result = at.batch.results[at.index(r)];
+            if (label < 0) {
+                result = 0;
+                const auto n = static_cast<std::ptrdiff_t>(at.batch.length);
+                for (std::ptrdiff_t i = 0; i < n; ++i)
+                    store_one(at.y(r, i), 0, 0);
+            } else if (is_irregular(rows, r)) {
+                result = not_a_number<double>;
+            } else {
+                store_label_loss<C>(&result, 1,
+                                    distance<C>(static_cast<double>(rows.max[r]),
+                                                static_cast<double>(rows.target[r])),
+                                    excess_of<C>(rows, r));
+                store_one(at.y(r, label), rows.gradient[r], 0);
             }
         }
     }

@@ -80,7 +80,15 @@ struct LogPanel {
                 results(lanes, at);
             return;
         }
-        for (int r = 0; !usual && r < at.count; ++r) {
+        if (!usual)
+            complete_tiny(rows, k, at);
+    }
+
+private:
+    template <class C, class Scalars>
+    static __attribute__((noinline)) void complete_tiny(const Scalars &rows, int k,
+                                                        const Place<C> &at) {
+        for (int r = 0; r < at.count; ++r) {
             const double log = rows.excess[k + r];
             if (log == 0 || !is_tiny(rows, k + r) || is_irregular(rows, k + r))
                 continue;
@@ -91,8 +99,6 @@ struct LogPanel {
             store_one(at.y(r, i), -log, lift_of(rows, k + r));
         }
     }
-
-private:
     template <class V> struct Usual {
         V max, log;
         INLINE V operator()(V x) const { return sub(sub(x, max), log); }
