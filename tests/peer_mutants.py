@@ -147,9 +147,9 @@ AROUND = [
     (
         "sum",
         "losses added up in float",
-        "bind/cross_entropy.cpp",
-        "double sum_ = 0, rest_ = 0;",
-        "float sum_ = 0, rest_ = 0;",
+        "core/row_data.cpp",
+        "rest += (before - (sum - of_v)) + (v - of_v);",
+        "sum = static_cast<float>(sum);",
     ),
     (
         "layout",
@@ -219,9 +219,9 @@ AROUND = [
     (
         "label",
         "ignore_index is looked for among the classes",
-        "bind/targets.cpp",
-        "if (fits && as_signed == ignored) {",
-        "if (fits && as_signed == ignored && as_signed >= 0 && as_signed < classes) {",
+        "core/row_data.cpp",
+        "(labels[i] < classes || labels[i] == ignored))",
+        "labels[i] < classes)",
     ),
     (
         "dispatch",

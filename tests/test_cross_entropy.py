@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -229,6 +230,38 @@ def test_pytorch_55657_the_mean_of_more_than_2_to_the_24_rows():
     many = np.broadcast_to(tile, (count, 1000, 3)), np.broadcast_to(labels, (count, 1000))
     want = plain_cross_entropy(tile, labels).value
     np.testing.assert_allclose(cross_entropy(*many), float(want), rtol=2.0**-23)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 8, 9, 100_003])
+def test_sums_of_losses_keep_their_digits(rows):
+    """Many that are far apart, against the sum of the losses that is exact but for one rounding."""
+    rng = np.random.default_rng(4)
+    x = np.column_stack([np.zeros(rows), -(2.0 ** rng.uniform(-40, 40, rows))])
+    labels, weight = np.ones(rows, np.int64), np.array([1.0, 3.0])
+    labels[::5] = 0
+    for options in ({}, {"weight": weight}, {"z_loss": 1e-3}):
+        each = math.fsum(cross_entropy(x, labels, reduction="none", **options))
+        total = float(cross_entropy(x, labels, reduction="sum", **options))
+        assert abs(total - each) <= np.spacing(each)
+    mean = float(cross_entropy(x, labels, weight=weight))
+    each = math.fsum(cross_entropy(x, labels, reduction="none", weight=weight))
+    assert abs(mean - each / math.fsum(weight[labels])) <= 2 * np.spacing(mean)
+
+
+def test_a_sum_of_losses_that_leaves_the_range():
+    x = np.zeros((100, 2))
+    x[:, 1] = -np.finfo(np.float64).max / 50
+    assert cross_entropy(x, np.ones(100, int), reduction="sum") == np.inf
+    x[:50, 1] = 0
+    assert_accurate(
+        cross_entropy(x, np.ones(100, int), reduction="sum"),
+        -50 * x[-1, 1].astype(np.longdouble),
+        np.dtype(np.float64),
+    )
+    x[3, 1] = -np.inf
+    assert cross_entropy(x, np.ones(100, int), reduction="sum") == np.inf
+    x[4] = np.nan
+    assert np.isnan(cross_entropy(x, np.ones(100, int), reduction="sum"))
 
 
 TORCH_SHAPES = [((6, 5), 1), ((2, 5, 3, 4), 1), ((5,), 0)]

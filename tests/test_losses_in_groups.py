@@ -93,6 +93,21 @@ def test_a_row_of_another_kind_among_them(kind, dtype, isa) -> None:
 
 
 @EVERY_FLOAT
+@EVERY_KIND
+def test_confident_rows(kind, dtype, isa) -> None:
+    """One element above the others, by so much that the rest needs a pass or a factor of its own."""
+    rng = np.random.default_rng(12)
+    for n, gap in itertools.product((2, 3, 17, 40, 700), (2.9, 3.1, 11, 14, 60, 149, 151, 390)):
+        x = (0.1 * rng.standard_normal((ROWS, n))).astype(dtype)
+        top = rng.integers(n, size=ROWS)
+        x[np.arange(ROWS), top] += np.where(np.arange(ROWS) % 5 == 4, 0, gap)
+        options = options_of(kind, n, dtype, rng)
+        check(x, targets_of(kind, x, rng), **options)
+        if kind not in ("probabilities", "every"):
+            check(x, top, **options)
+
+
+@EVERY_FLOAT
 @pytest.mark.parametrize("kind", ["plain", "weight", "smoothing", "both", "z_loss"])
 def test_ignored_rows_among_them(kind, dtype, isa) -> None:
     rng = np.random.default_rng(9)
