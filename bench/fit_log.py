@@ -91,7 +91,7 @@ struct LogEntry {{
 constexpr LogEntry log_table[] = {{
 {log_rows}
 }};
-// The same of float rows, in {SMALL_TABLE_SIZE} intervals around 1 + i/{SMALL_TABLE_SIZE}; c2, c3 ... of log(1 + r).
+// The same of float rows, in intervals around 1 + i/{SMALL_TABLE_SIZE}; c2, c3 ... of log(1 + r).
 alignas(64) constexpr double small_log_c[] = {{
 {small_c}}};
 alignas(64) constexpr double small_log[] = {{

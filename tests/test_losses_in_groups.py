@@ -95,7 +95,7 @@ def test_a_row_of_another_kind_among_them(kind, dtype, isa) -> None:
 @EVERY_FLOAT
 @EVERY_KIND
 def test_confident_rows(kind, dtype, isa) -> None:
-    """One element above the others, by so much that the rest needs a pass or a factor of its own."""
+    """One element above the others, so that the rest needs a pass or a factor of its own."""
     rng = np.random.default_rng(12)
     for n, gap in itertools.product((2, 3, 17, 40, 700), (2.9, 3.1, 11, 14, 60, 149, 151, 390)):
         x = (0.1 * rng.standard_normal((ROWS, n))).astype(dtype)
