@@ -148,8 +148,8 @@ AROUND = [
         "sum",
         "losses added up in float",
         "core/row_data.cpp",
-        "rest += (before - (sum - of_v)) + (v - of_v);",
-        "sum = static_cast<float>(sum);",
+        "rest[lane] += (before - (sum[lane] - of_v)) + (v - of_v);",
+        "sum[lane] = static_cast<float>(sum[lane]);",
     ),
     (
         "layout",

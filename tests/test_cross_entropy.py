@@ -258,6 +258,11 @@ def test_a_sum_of_losses_that_leaves_the_range():
         -50 * x[-1, 1].astype(np.longdouble),
         np.dtype(np.float64),
     )
+    both = np.ones(100, int)  # of both signs, which leave it unless they meet
+    both[51::2] = 0
+    x[51::2] = x[51::2, ::-1]
+    total = cross_entropy(x, both, weight=np.array([-50.0, 50]), reduction="sum")
+    np.testing.assert_allclose(total, 50 * 50 * np.log(2), rtol=1e-15)
     x[3, 1] = -np.inf
     assert cross_entropy(x, np.ones(100, int), reduction="sum") == np.inf
     x[4] = np.nan

@@ -99,7 +99,7 @@ Result array_call(const char *function, const Arguments &arguments, bool with_gr
             logits, std::initializer_list<Input>{{logits, true}, {probabilities, false}});
 
     const FpEnvironment environment;
-    LongSum kept_weight;
+    LongSum kept_weight{};
     if (how == Reduction::mean && !weights.empty() && !probabilities) {
         // A factor that cancels in the mean, so that nothing over- or underflows.
         std::vector<char> counts(weights.size() + 1, loss.smoothing > 0); // 0: ignored rows
@@ -112,14 +112,14 @@ Result array_call(const char *function, const Arguments &arguments, bool with_gr
         if (largest > 0)
             for (double &w : weights)
                 w = std::ldexp(w, -std::ilogb(largest));
-        kept_weight.add_weights(targets.labels, rows, weights.data());
+        kept_weight = sum_of_weights(targets.labels, rows, weights.data());
     }
     loss.divisor = loss.z_divisor = 1;
     if (how == Reduction::mean) {
         loss.z_divisor = static_cast<double>(targets.kept);
         const bool weighted = !weights.empty() && !probabilities;
-        loss.divisor = weighted ? kept_weight.value() : loss.z_divisor;
-        loss.divisor_low = weighted ? kept_weight.rest() : 0;
+        loss.divisor = weighted ? kept_weight.value : loss.z_divisor;
+        loss.divisor_low = weighted ? kept_weight.rest : 0;
     }
     const bool spread = probabilities || loss.smoothing > 0;
     const bool plain = !spread && weights.empty() && loss.z_loss == 0;
@@ -150,12 +150,9 @@ Result array_call(const char *function, const Arguments &arguments, bool with_gr
         result.loss =
             from_doubles(losses.data(), static_cast<int>(shape.size()), shape.data(), descr, table);
     } else {
-        LongSum sum, z_sum;
-        sum.add(losses.data(), losses.size());
-        z_sum.add(z_losses.data(), z_losses.size());
-        double total = sum.value() / loss.divisor;
+        double total = sum_of(losses.data(), rows).value / loss.divisor;
         if (!z_losses.empty())
-            total += z_sum.value() / loss.z_divisor;
+            total += sum_of(z_losses.data(), rows).value / loss.z_divisor;
         if (total != total) // without a sign
             total = std::numeric_limits<double>::quiet_NaN();
         result.loss = from_doubles(&total, 0, nullptr, descr, table);

@@ -1,17 +1,37 @@
 #include "core/row_data.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 namespace softlane {
 
 namespace {
 
-inline void add_to(double &sum, double &rest, double v) {
-    const double before = sum;
-    sum = before + v;
-    const double of_v = sum - before;
-    rest += (before - (sum - of_v)) + (v - of_v);
+// TwoSum (Knuth 1969), in lanes, so that no term waits for the one before.
+template <std::size_t lanes, class Term> LongSum sum_in_lanes(std::size_t count, Term term) {
+    double sum[lanes] = {}, rest[lanes] = {};
+    const auto add = [&](std::size_t lane, double v) {
+        const double before = sum[lane];
+        sum[lane] = before + v;
+        const double of_v = sum[lane] - before;
+        rest[lane] += (before - (sum[lane] - of_v)) + (v - of_v);
+    };
+    const std::size_t whole = count - count % lanes;
+    for (std::size_t i = 0; i < whole; i += lanes)
+        for (std::size_t lane = 0; lane < lanes; ++lane)
+            add(lane, term(i + lane));
+    for (std::size_t i = whole; i < count; ++i)
+        add(i - whole, term(i));
+    for (std::size_t lane = 1; lane < lanes; ++lane) {
+        add(0, sum[lane]);
+        rest[0] += rest[lane];
+    }
+    const double value = sum[0] + rest[0];
+    return std::isfinite(value) ? LongSum{value, (sum[0] - value) + rest[0]} : LongSum{sum[0], 0};
+}
+// One lane may leave the range where all terms, in their order, do not.
+template <class Term> LongSum sum_of_each(std::size_t count, Term term) {
+    const LongSum sum = sum_in_lanes<8>(count, term);
+    return std::isfinite(sum.value) ? sum : sum_in_lanes<1>(count, term);
 }
 
 } // namespace
@@ -34,46 +54,13 @@ std::size_t mark_ignored(std::int64_t *labels, std::size_t count, std::int64_t i
     return kept;
 }
 
-template <class Term> void LongSum::add_each(std::size_t count, Term term) noexcept {
-    const std::size_t whole = count - count % lanes;
-    double sum[lanes], rest[lanes]; // which no term is part of
-    std::copy_n(sum_, lanes, sum);
-    std::copy_n(rest_, lanes, rest);
-    for (std::size_t i = 0; i < whole; i += lanes)
-        for (std::size_t lane = 0; lane < lanes; ++lane)
-            add_to(sum[lane], rest[lane], term(i + lane));
-    for (std::size_t i = whole; i < count; ++i)
-        add_to(sum[i - whole], rest[i - whole], term(i));
-    std::copy_n(sum, lanes, sum_);
-    std::copy_n(rest, lanes, rest_);
+LongSum sum_of(const double *terms, std::size_t count) noexcept {
+    return sum_of_each(count, [=](std::size_t i) { return terms[i]; });
 }
 
-void LongSum::add(const double *terms, std::size_t count) noexcept {
-    add_each(count, [=](std::size_t i) { return terms[i]; });
-}
-
-void LongSum::add_weights(const std::int64_t *labels, std::size_t count,
-                          const double *weight) noexcept {
-    add_each(count, [=](std::size_t i) { return labels[i] < 0 ? 0 : weight[labels[i]]; });
-}
-
-std::pair<double, double> LongSum::total() const noexcept {
-    double sum = 0, rest = 0;
-    for (std::size_t lane = 0; lane < lanes; ++lane) {
-        add_to(sum, rest, sum_[lane]);
-        rest += rest_[lane];
-    }
-    return {sum, rest};
-}
-
-double LongSum::value() const noexcept {
-    const auto [sum, rest] = total();
-    return std::isfinite(sum + rest) ? sum + rest : sum;
-}
-
-double LongSum::rest() const noexcept {
-    const auto [sum, rest] = total();
-    return std::isfinite(sum + rest) ? (sum - (sum + rest)) + rest : 0;
+LongSum sum_of_weights(const std::int64_t *labels, std::size_t count,
+                       const double *weight) noexcept {
+    return sum_of_each(count, [=](std::size_t i) { return labels[i] < 0 ? 0 : weight[labels[i]]; });
 }
 
 } // namespace softlane

@@ -220,8 +220,10 @@ private:
             bool rounds = true; // the processor alike
             for (int r = 0; r < lanes; ++r) {
                 result[r] = rows.share[k + r] == 0 ? 0 : rows.loss[k + r];
-                gradient[r] = static_cast<C>(rows.gradient[k + r]);
-                rounds &= rows.label[k + r] < 0 || rounds_alike<C>(rows.gradient[k + r]);
+                const double of_label = rows.label[k + r] < 0 ? 0 : rows.gradient[k + r];
+                const bool alike = rounds_alike<C>(of_label);
+                gradient[r] = static_cast<C>(alike ? of_label : 0);
+                rounds &= alike;
             }
             const int count = at.count - k < lanes ? at.count - k : lanes;
             char *const y = reinterpret_cast<char *>(at.y(k, 0));

@@ -126,7 +126,7 @@ template <class W> INLINE W exp_power(W n) {
 template <class W> struct ExpParts {
     W r, place, power;
 };
-// Of exp_of_minus(z, shift).
+// Of exp_of_minus(z, shift), whose result is normal.
 template <class W> INLINE ExpParts<W> exp_parts(W z, W z_low, W shift) {
     constexpr double round = 0x1.8p52;
     const W place = plus(times(z, -log2_e * exp_table_size), round), n = minus(place, round);
