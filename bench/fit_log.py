@@ -9,8 +9,8 @@ is added to them. The high parts of -log(c) and of ln 2 are multiples of 2^-42, 
 exact.
 
 Float rows have a table of eight, which registers hold: z is in [1 + (i - 1/2)/8, 1 + (i + 1/2)/8),
-so that 1 is in the middle of the first. log(1 + r) = r + r^2 (c2 + c3 r + ...), the c's a
-least-squares fit on Chebyshev nodes.
+but that the first interval begins at 31/32: half of it lies in the binade before.
+log(1 + r) = r + r^2 (c0 + c1 r + ...), the c's a least-squares fit on Chebyshev nodes.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def small_table() -> list[tuple[float, float]]:
 
 
 def small_series() -> list[float]:
-    """c2 ... of log(1 + r), weighted by what their error contributes to log(1 + r) / r."""
+    """c0 ... of that, weighted by what their error contributes to log(1 + r) / r."""
     half = mpf(1) / (2 * SMALL_TABLE_SIZE)
     nodes = [half * mp.cos(mp.pi * (2 * i + 1) / (2 * NODES)) for i in range(NODES)]
     matrix = mp.matrix([[r ** (j + 1) for j in range(SMALL_DEGREE - 1)] for r in nodes])
@@ -91,7 +91,7 @@ struct LogEntry {{
 constexpr LogEntry log_table[] = {{
 {log_rows}
 }};
-// The same of float rows, in intervals around 1 + i/{SMALL_TABLE_SIZE}; c2, c3 ... of log(1 + r).
+// The same of float rows, in intervals around 1 + i/{SMALL_TABLE_SIZE}; c0, c1 ...
 alignas(64) constexpr double small_log_c[] = {{
 {small_c}}};
 alignas(64) constexpr double small_log[] = {{

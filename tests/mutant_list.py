@@ -796,7 +796,7 @@ MUTANTS = [
     ),
     Mutant(
         "panels",
-        "losses of a register with the first row's label",
+        "losses of a register with the first row's element",
         "rows/panel.hpp",
         ": x + r * row_bytes + label * element_bytes;",
         ": x + label * element_bytes;",

@@ -26,7 +26,7 @@ const std::vector<Level *> &supported_levels();
 Level &active_level() noexcept;
 inline const KernelTable &active() noexcept { return *active_level().table; }
 
-// The table of any processor's level.
+// The table of any processor's level, for the fuzz targets.
 const KernelTable &portable() noexcept;
 
 // Makes the level of that name active and returns true; false, and nothing changes, if it is not

@@ -12,7 +12,7 @@ std::size_t first_outside(const std::uint64_t *labels, std::size_t count, std::u
 // Makes labels that are ignored -1. Returns how many others there are.
 std::size_t mark_ignored(std::int64_t *labels, std::size_t count, std::int64_t ignored) noexcept;
 
-// value + rest, rounded once; the rest is 0 where the value is not finite.
+// A sum, rounded, and what it lacks, which is 0 where it is not finite.
 struct LongSum {
     double value, rest;
 };

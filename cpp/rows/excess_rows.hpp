@@ -20,7 +20,7 @@ __attribute__((noinline)) bool excesses_apart(const Place<C> &at, const C *max, 
         rows.top[r] = rows.second[r] = wanted[r] ? second[r] : C(0);
     }
     const N zero = broadcast<N>(C(0)), highest = load<N>(rows.max), top = load<N>(rows.top);
-    // The second is the smaller of the two: no further from 0, or below it.
+    // As second <= max, this is no less than abs() of either.
     const N size = SOFTLANE_ISA::max(highest, sub(zero, top));
     if (!(static_cast<double>(reduce_max(size)) <= exp_limit))
         return false;

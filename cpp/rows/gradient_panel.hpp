@@ -217,7 +217,7 @@ private:
         for (int k = 0; k < at.count; k += lanes) {
             double result[lanes];
             C gradient[lanes];
-            bool rounds = true; // the processor alike
+            bool rounds = true; // as store_one() does
             for (int r = 0; r < lanes; ++r) {
                 result[r] = rows.share[k + r] == 0 ? 0 : rows.loss[k + r];
                 const double of_label = rows.label[k + r] < 0 ? 0 : rows.gradient[k + r];
@@ -292,11 +292,13 @@ private:
         }
         if (!rows.spread || !rows.in_lanes)
             return;
+        // Of floats, 2^lift_bits times as large: Factor's `most` is no less then.
+        constexpr double largest = sizeof(C) == 4 ? 0x1p20 : 0x1p100;
         const ScoredRows<C> scored(at, 0, at.count, rows.max);
         store_reals(rows.all_weight, rows.all_weight_low, scored.weight);
         store_reals(rows.all_distance, rows.all_distance_low, scored.distance);
         rows.in_lanes =
-            scored.serves(to_doubles(load<V>(rows.max))) && scored.largest * rows.over <= 0x1p20;
+            scored.serves(to_doubles(load<V>(rows.max))) && scored.largest * rows.over <= largest;
         bool apart[lanes], any = false;
         for (int r = 0; r < lanes; ++r) {
             apart[r] = rows.others[r] == 0 && rows.max[r] < infinity<C> &&
@@ -361,8 +363,8 @@ private:
         double least = CrossEntropyWithGrad::least_normal<C>;
         if constexpr (is_float) {
             D up = one;
-            if (rows.spread) { // as Factor has it
-                least = 0x1p-500;
+            if (rows.spread) {    // as Factor has it
+                least = 0x1p-500; // no double on the way is subnormal
                 up = choose(broadcast<D>(Direct::least_direct), size, one,
                             broadcast<D>(power_of_two(lift_bits<C>)));
                 up = choose(size, zero, one, up);
@@ -407,7 +409,8 @@ private:
             const double over = rows.over * static_cast<double>(rows.up[r]);
             const V after = broadcast<V>(1 / rows.up[r]);
             sweep<V>(0, row.n, [&](std::size_t i, auto part) INLINE_LAMBDA {
-                const V p = scaled(load<V>(kept + i, part, C(0)), hi, lo); // nothing subnormal
+                // 0 behind the row: no subnormal product
+                const V p = scaled(load<V>(kept + i, part, C(0)), hi, lo);
                 store(y + i, mul(sub(p, weights.times(i, part, over, 0)), after), part);
             });
         }

@@ -2,8 +2,8 @@
 // a pair of doubles for double rows. Same operations, so same bits, on every level; in lanes they
 // are in rows/log_lanes.hpp.
 //
-//   log1p(w), w >= 0: u = 1 + w = 2^k z, z in [1, 2), for float rows in [15/16, 15/8); c near 1/z
-//     from a table (1 in its first interval, which 1 is in); r = z c - 1, of double rows exactly;
+//   log1p(w), w >= 0: u = 1 + w = 2^k z, z in [1, 2), for float rows in [31/32, 31/16); c near 1/z
+//     from a table (1 in the interval that holds 1); r = z c - 1, of double rows exactly;
 //     log u = k ln 2 - log c + (r - r^2/2 + r^3/3 ...), the series of float rows a fit
 //   exp(-z) * 2^shift: -z = n ln 2 / 8 + r, abs(r) <= ln 2 / 16; from a table 2^(n / 8), exp(r) by
 //     the polynomial of rows/exp.hpp for doubles

@@ -76,7 +76,7 @@ constexpr LogEntry log_table[] = {
     {0x1.0300000000000p-1, 0x1.5ced1e17c3800p-1, -0x1.1d52fdabeaa73p-44},
     {0x1.0100000000000p-1, 0x1.60e52f4578800p-1, 0x1.c6ea5e681638dp-46},
 };
-// The same of float rows, in intervals around 1 + i/8; c2, c3 ... of log(1 + r).
+// The same of float rows, in intervals around 1 + i/8; c0, c1 ...
 alignas(64) constexpr double small_log_c[] = {
 0x1.0000000000000p+0, 0x1.c700000000000p-1, 0x1.9a00000000000p-1, 0x1.7400000000000p-1, 0x1.5500000000000p-1, 0x1.3b00000000000p-1, 0x1.2500000000000p-1, 0x1.1100000000000p-1};
 alignas(64) constexpr double small_log[] = {

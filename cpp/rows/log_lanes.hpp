@@ -60,7 +60,7 @@ template <class Scalars> INLINE bool is_tiny(const Scalars &rows, int r) {
 }
 
 // What logarithms find in the bits of numbers from 1 on, in loops that compilers vectorise: 2^-k,
-// k, and the place in the table.
+// k, and in its low bits the place in the table.
 template <class W> struct LogParts {
     W scale, exponent, place;
 };
@@ -110,19 +110,19 @@ template <class W> INLINE W log1p_of_floats(W w) {
                bent<log_terms<float>>(log_coefficients<float>(), r));
 }
 
-// 2^(n / 8), n >= 0 or not, but for the factor out of a table of eight.
-template <class W> INLINE W exp_power(W n) {
+// The normal number 2^floor(n / 8), of place = 1.5 * 2^52 + n.
+template <class W> INLINE W exp_power(W place) {
     if constexpr (W::lanes == native_lanes<double>) {
         double of[W::lanes], power[W::lanes];
-        store(of, n);
+        store(of, place);
         for (int k = 0; k < W::lanes; ++k)
             power[k] = float_of(((bits_of(of[k]) >> 3) + 1023) << 52);
         return load<W>(power);
     } else {
-        return {exp_power(n.low), exp_power(n.high)};
+        return {exp_power(place.low), exp_power(place.high)};
     }
 }
-// What the low bits of `place` choose from that table, what is left of the argument, and 2^k.
+// What is left of the argument, what chooses 2^(n / 8) from a table by its low bits, and the power.
 template <class W> struct ExpParts {
     W r, place, power;
 };

@@ -131,8 +131,8 @@ private:
             const int count = left < V::lanes ? left : V::lanes;
             const W max = to_doubles(load<V>(rows.max + begin)), log = load<W>(rows.excess + begin);
             const std::int64_t *label = rows.label + begin;
-            // Of the label; the results.
-            alignas(64) double weight[2][V::lanes] = {}, result[V::lanes];
+            alignas(64) double weight[2][V::lanes] = {}; // of the label, in two limbs
+            alignas(64) double result[V::lanes];
             for (int r = 0; weighted && batch.labels && r < count; ++r) {
                 if (label[r] < 0)
                     continue;

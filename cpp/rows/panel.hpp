@@ -22,7 +22,7 @@ template <class C, int lanes> struct PanelScalars {
     // of a loss with its gradient; what of double rows is in two limbs has the second in `*_low`:
     static constexpr int low_lanes = sizeof(C) == 8 ? lanes : 1;
     std::int64_t label[lanes];
-    alignas(64) double named[lanes]; // the same bits: NaN where there is none
+    alignas(64) double named[lanes]; // the label's bits; those of -1 are NaN
     alignas(64) C target[lanes];     // x of the label
     alignas(64) double weight[lanes], weight_low[low_lanes]; // of the label alone
     alignas(64) double loss[lanes], gradient[lanes];         // the latter of the label's class
@@ -31,7 +31,8 @@ template <class C, int lanes> struct PanelScalars {
     alignas(64) double factor[lanes];                        // of the exponentials
     // 1 where Products::normal, or what is the same, writes a single row of floats, or 0
     alignas(64) C normal[lanes];
-    alignas(64) C up[lanes]; // of one over all classes: what its limbs are too large by
+    alignas(64) C up[lanes]; // of a loss over all classes: 2^lift_bits where its limbs are so much
+                             // too large, or 1
     double over, over_low;   // 1 / divisor of all rows
     bool has_options;        // weights, smoothing, probabilities, z-loss
     bool logged;             // odds and excess are known
@@ -55,7 +56,7 @@ template <class P> using ScalarsOf = PanelScalars<typename P::C, P::V::lanes>;
 // those that are not there.
 template <class C, int lanes>
 INLINE void find_labels(PanelScalars<C, lanes> &rows, const Place<C> &at) {
-    // Nothing of these is looked at again for what is stored.
+    // Copies: the stores below might change the originals, as far as compilers know.
     const std::ptrdiff_t step = at.batch.row_stride, row_bytes = at.x_row_bytes,
                          element_bytes = at.x_element_bytes;
     const std::int64_t *const labels = at.batch.labels ? at.batch.labels + at.index(0) : nullptr;

@@ -75,7 +75,6 @@ template <class C> struct Place {
     INLINE std::ptrdiff_t index(int r) const { // of results, labels
         return (static_cast<std::ptrdiff_t>(first) + r) * batch.row_stride;
     }
-    INLINE std::int64_t label(int r) const { return batch.labels[index(r)]; }
     INLINE const C *x(int r, std::ptrdiff_t i) const {
         return reinterpret_cast<const C *>(x_data + r * x_row_bytes + i * x_element_bytes);
     }
