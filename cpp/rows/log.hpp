@@ -67,7 +67,7 @@ template <class C> INLINE Real<C> log_of(DoubleDouble u) {
     }
 }
 
-// For w >= 0.
+// For w from 0 to 2^1000; a row's is at most its number of elements.
 template <class C> INLINE Real<C> log1p(Real<C> w) {
     if constexpr (sizeof(C) == 4) {
         const double u = 1 + w;

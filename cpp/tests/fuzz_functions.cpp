@@ -94,7 +94,7 @@ void logarithms(FuzzedDataProvider &data, bool log) {
     std::vector<double> v = numbers<double>(data, data.ConsumeIntegralInRange<std::size_t>(1, 20));
     for (double &w : v) {
         w = std::isfinite(w) ? w : 1;
-        w = log ? std::fabs(w) : std::fmod(w, 700);
+        w = log ? std::fmod(std::fabs(w), 0x1p1000) : std::fmod(w, 700);
     }
     on_every_level<double>(true, "logarithms or exponentials of pairs differ between levels",
                            [&](const KernelTable &table) {
